@@ -1,0 +1,84 @@
+"""Frames, batches of them, and what is known about a video: pixels that carry their own time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of a video.
+
+    pixels: H,W,3 uint8 RGB, upright.  pts and duration: in units of `time_base` seconds.
+    """
+
+    pixels: Pixels
+    pts: int
+    time_base: Fraction
+    duration: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FrameBatch:
+    """Frames of one size that travel together, in order of time.
+
+    pixels: N,H,W,3 uint8 RGB.  pts and durations: N integers in units of `time_base` seconds.
+    """
+
+    pixels: Pixels
+    pts: tuple[int, ...]
+    durations: tuple[int, ...]
+    time_base: Fraction
+
+    def with_pixels(self, pixels: Pixels) -> Self:
+        """The same instants with other pixels (N,H,W,3 uint8 RGB)."""
+        return replace(self, pixels=pixels)
+
+    def frames(self) -> Iterator[Frame]:
+        """The batch taken apart again."""
+        for pixels, pts, duration in zip(self.pixels, self.pts, self.durations, strict=True):
+            yield Frame(pixels, pts, self.time_base, duration)
+
+
+def batches(frames: Iterable[Frame], batch_size: int) -> Iterator[FrameBatch]:
+    """Group frames by `batch_size`; the last batch may be shorter."""
+    waiting: list[Frame] = []
+    for frame in frames:
+        waiting.append(frame)
+        if len(waiting) == batch_size:
+            yield _stack(waiting)
+            waiting = []
+    if waiting:
+        yield _stack(waiting)
+
+
+def _stack(frames: list[Frame]) -> FrameBatch:
+    return FrameBatch(
+        pixels=np.stack([frame.pixels for frame in frames]),
+        pts=tuple(frame.pts for frame in frames),
+        durations=tuple(frame.duration for frame in frames),
+        time_base=frames[0].time_base,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a container says about its first video stream.
+
+    width, height: of the upright frames, in pixels.  rate: average frames per second, 0 if unknown.
+    num_frames: as declared or estimated from the duration, None if unknown; for progress bars only.
+    """
+
+    width: int
+    height: int
+    rate: Fraction
+    time_base: Fraction
+    num_frames: int | None

@@ -1,0 +1,49 @@
+"""Generators: what inference runs and the trainer fits. `build` makes one by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from torch import Tensor, nn
+
+from i2itool.errors import PresetError
+from i2itool.networks.cyclegan import ResnetGenerator, UnetGenerator
+from i2itool.networks.unit import Unit2018Vae, UnitTranslator
+
+
+class Generator(Protocol):
+    """A module that maps N,3,H,W in [-1, 1] to the same shape, for H and W multiples of `multiple_of`."""
+
+    multiple_of: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Translate a batch."""
+        ...
+
+
+GENERATORS: dict[str, Callable[..., nn.Module]] = {
+    "resnet": ResnetGenerator,
+    "unet": UnetGenerator,
+    "unit": UnitTranslator,
+    "unit2018": Unit2018Vae,
+}
+
+
+def build(name: str, **hyper: Any) -> nn.Module:  # Any: each generator has hyper-parameters of its own
+    """Make the generator `name` with fresh weights; it follows the `Generator` protocol.
+
+    name: resnet, unet, unit or unit2018.  hyper: keyword arguments of its class.
+    Raises PresetError for an unknown name or a hyper-parameter that the generator does not have.
+    """
+    if name not in GENERATORS:
+        raise PresetError(f"unknown network: {name}", hint=f"one of {', '.join(GENERATORS)}")
+    try:
+        return GENERATORS[name](**hyper)
+    except TypeError as error:
+        raise PresetError(f"network '{name}' does not take these settings: {error}") from error
+
+
+def multiple_of(network: nn.Module) -> int:
+    """The number of pixels that both sides of a network's input must be a multiple of."""
+    return cast(Generator, network).multiple_of

@@ -1,0 +1,25 @@
+"""What the user may ask of a command; the defaults live here and click reads them from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from i2itool.preset import Direction
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertOptions:
+    """How `convert` works.
+
+    batch_size: frames that go through the network at once.  codec: an FFmpeg encoder name, or None for the
+    default of the container.  crf: constant rate factor of the encoder, lower is better; 18 is visually
+    lossless for x264.
+    """
+
+    direction: Direction = "a2b"
+    engine: str = "auto"
+    device: str = "auto"
+    batch_size: int = 1
+    codec: str | None = None
+    crf: int = 18
+    overwrite: bool = False

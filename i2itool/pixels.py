@@ -1,0 +1,62 @@
+"""Pictures to network tensors and back: the only place that knows the range, the layout and the padding."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from i2itool.frames import Pixels
+
+
+def to_network(pixels: Pixels, *, multiple_of: int = 1) -> Tensor:
+    """Turn pictures into what a network eats.
+
+    pixels: N,H,W,3 uint8 RGB.  Returns N,3,H',W' float32 in [-1, 1], where H' and W' are H and W
+    reflect-padded at the bottom and the right to a multiple of `multiple_of`.
+    """
+    floats = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float()
+    return pad_to_multiple(floats.div_(127.5).sub_(1.0), multiple_of)
+
+
+def to_pixels(floats: Tensor, *, height: int, width: int) -> Pixels:
+    """Turn a network's output into pictures; the inverse of `to_network`.
+
+    floats: N,3,H',W' in [-1, 1]; what lies outside is clipped, and the padding beyond `height` and
+    `width` is cropped away.  Returns N,H,W,3 uint8 RGB, rounded to the nearest level.
+    """
+    cropped = floats.detach()[:, :, :height, :width].float()
+    levels = cropped.add(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+    pixels: Pixels = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return pixels
+
+
+def padded_size(height: int, width: int, multiple_of: int) -> tuple[int, int]:
+    """The smallest multiples of `multiple_of` that hold `height` and `width`, in pixels."""
+    return -(-height // multiple_of) * multiple_of, -(-width // multiple_of) * multiple_of
+
+
+def pad_to_multiple(floats: Tensor, multiple_of: int) -> Tensor:
+    """Reflect-pad N,C,H,W at the bottom and the right, so that both sides are multiples of `multiple_of`.
+
+    A picture smaller than its padding is reflected as often as it takes.
+    """
+    height, width = floats.shape[-2:]
+    padded_height, padded_width = padded_size(height, width, multiple_of)
+    if (padded_height, padded_width) == (height, width):
+        return floats
+    if padded_height - height < height and padded_width - width < width:
+        return F.pad(floats, (0, padded_width - width, 0, padded_height - height), mode="reflect")
+    rows = _reflected(torch.arange(padded_height, device=floats.device), height)
+    columns = _reflected(torch.arange(padded_width, device=floats.device), width)
+    return floats[:, :, rows][:, :, :, columns]
+
+
+def _reflected(index: Tensor, size: int) -> Tensor:
+    """Fold indices beyond `size` back and forth, without repeating the border."""
+    if size == 1:
+        return torch.zeros_like(index)
+    period = 2 * (size - 1)
+    folded = index % period
+    return torch.where(folded < size, folded, period - folded)

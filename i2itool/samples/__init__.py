@@ -1,0 +1,1 @@
+"""The clip that `make demo` converts."""

@@ -1,0 +1,56 @@
+"""Network weights on disk: safetensors only, checked by SHA-256, never unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from i2itool.errors import OutputError, PresetError
+from i2itool.networks import build
+from i2itool.preset import Direction, Preset, Weights
+
+
+def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> Weights:
+    """Write tensors to `path` as safetensors; returns the entry for preset.toml.
+
+    Raises OutputError if the file cannot be written.
+    """
+    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    return Weights(file=path.name, sha256=hashlib.sha256(data).hexdigest())
+
+
+def load_network(preset: Preset, direction: Direction) -> nn.Module:
+    """Build the generator of a preset and load its weights: float32, on the CPU, in evaluation mode.
+
+    Raises PresetError if the weights are missing, altered, or do not fit the network that preset.toml names.
+    """
+    path = preset.weights_path(direction)
+    tensors = _read_verified(path, getattr(preset, direction))
+    network = build(preset.network.name, **preset.network.hyper)
+    try:
+        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    except RuntimeError as error:
+        raise PresetError(f"{path} does not fit network '{preset.network.name}' of preset.toml") from error
+    return network.eval().requires_grad_(False)
+
+
+def _read_verified(path: Path, expected: Weights) -> dict[str, Tensor]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PresetError(f"cannot read {path}: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != expected.sha256:
+        raise PresetError(f"{path} is damaged: its SHA-256 differs from preset.toml", hint="fetch it again")
+    try:
+        return load(data)
+    except SafetensorError as error:
+        raise PresetError(f"{path} is not a safetensors file: {error}") from error

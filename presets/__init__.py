@@ -1,0 +1,1 @@
+"""The presets that come with i2itool: data, found by name."""
