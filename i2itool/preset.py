@@ -14,9 +14,9 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from i2itool.errors import PresetError
+from i2itool.options import DIRECTIONS as DIRECTIONS
+from i2itool.options import Direction as Direction
 
-Direction = Literal["a2b", "b2a"]
-DIRECTIONS: tuple[Direction, ...] = ("a2b", "b2a")
 FILE_NAME = "preset.toml"
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

@@ -1,0 +1,63 @@
+"""The command line: a table of commands, each loaded only when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from i2itool import __version__
+from i2itool.console import configure_logging
+from i2itool.errors import I2IError
+
+INTERRUPTED = 130
+
+# name -> ("module:attribute" of a click command, one line of help)
+COMMANDS = {
+    "train": ("i2itool.trainer.cli:command", "Fit a translator between two folders of pictures."),
+    "convert": ("i2itool.commands.convert:command", "Translate videos, pictures or folders of pictures."),
+    "presets": ("i2itool.commands.presets:command", "List and show the translators that there are."),
+    "import": ("i2itool.commands.import_:command", "Make a preset of somebody else's checkpoint."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command runs, and turns errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command; None if the table does not have it."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the help lines of the table, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; an `I2IError` becomes one line on stderr and its exit code."""
+        try:
+            return super().invoke(ctx)
+        except I2IError as error:
+            click.echo(f"error: {' '.join(str(error).splitlines())}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("\ninterrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-v", "--verbose", is_flag=True, help="Log more.")
+@click.option("-q", "--quiet", is_flag=True, help="Log errors only and show no progress.")
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main(verbose: bool, quiet: bool) -> None:
+    """Fit an unpaired image translator on two folders, then run it over videos and pictures."""
+    configure_logging(verbose=verbose, quiet=quiet)
