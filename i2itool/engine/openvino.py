@@ -1,0 +1,108 @@
+"""OpenVINO: the fastest way through a generator on a CPU, in bfloat16 where the CPU computes in it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from i2itool.engine.base import SizedEngine
+from i2itool.errors import EngineError
+
+
+@contextlib.contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Keep `import openvino` from reporting the use of it to its makers, as it does unless told not to.
+
+    OpenVINO takes a silent stand-in when its telemetry package cannot be imported.
+    """
+    name = "openvino_telemetry"
+    before = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]  # None makes an import fail: the documented way
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
+
+
+with _without_telemetry():
+    import openvino
+
+
+class OpenVinoEngine(SizedEngine):
+    """OpenVINO on the CPU: bf16 where the CPU has instructions for it, otherwise fp32."""
+
+    name = "openvino"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        size: tuple[int, int],
+        batch_size: int,
+        device: torch.device,
+        precision: str = "auto",
+    ) -> None:
+        """precision: "bf16", "fp32" or "auto"; asked-for bf16 is obeyed on any CPU, if slowly."""
+        super().__init__(size, batch_size)
+        assert device.type == "cpu"
+        core = openvino.Core()
+        if precision == "auto":
+            precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
+        self.precision = precision
+        try:
+            model = _convert(network, (batch_size, 3, *size))
+            compiled = core.compile_model(model, "CPU", _settings(precision))
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise EngineError(f"OpenVINO cannot compile this network: {reason}") from error
+        self._request: Any = compiled.create_infer_request()  # Any: openvino's class is not typed
+
+    def _translate(self, batch: Tensor) -> Tensor:
+        num_pictures = len(batch)
+        if num_pictures < self.batch_size:
+            missing = self.batch_size - num_pictures
+            batch = torch.cat([batch, batch[-1:].expand(missing, -1, -1, -1)])
+        inputs = batch.detach().to("cpu", torch.float32).contiguous().numpy()
+        outputs = self._request.infer([inputs], share_inputs=True, share_outputs=True)
+        # The output is the request's own memory, which the next call fills again: copy it.
+        return torch.tensor(outputs[0][:num_pictures])
+
+    def _free(self) -> None:
+        self._request = None
+
+
+def _convert(network: nn.Module, shape: tuple[int, int, int, int]) -> Any:  # Any: openvino.Model
+    exact = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+    # OpenVINO traces the network with a torch function that is deprecated, and prints while it does.
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+        warnings.simplefilter("ignore")
+        model = openvino.convert_model(exact, example_input=torch.zeros(shape))
+    model.reshape(list(shape))
+    return model
+
+
+def _settings(precision: str) -> dict[str, str]:
+    return {
+        # One batch at a time goes through, so all threads work on it together.
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "INFERENCE_NUM_THREADS": str(_num_cores()),
+    }
+
+
+def _num_cores() -> int:
+    """The cores that this process may use, which in a container can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

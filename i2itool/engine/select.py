@@ -1,0 +1,138 @@
+"""Which engine runs a network: the one asked for, or the fastest that works here, with reasons."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+import torch
+from torch import nn
+
+from i2itool.engine.base import Engine
+from i2itool.errors import EngineError, MissingExtra
+from i2itool.networks import multiple_of
+
+logger = logging.getLogger("i2itool.engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """An engine of the ladder.
+
+    needs: the package that must be there.  pip: what to install to have it.  device_types: what it runs on,
+    the preferred first.
+    """
+
+    module: str
+    class_name: str
+    needs: str
+    pip: str
+    device_types: tuple[str, ...]
+
+
+ENGINES: dict[str, Rung] = {
+    "openvino": Rung("i2itool.engine.openvino", "OpenVinoEngine", "openvino", "openvino", ("cpu",)),
+    "eager": Rung("i2itool.engine.eager", "EagerEngine", "torch", "torch", ("cuda", "cpu")),
+}
+"""Name -> engine, in the order in which `auto` tries them."""
+
+
+def open_engine(
+    name: str,
+    network: nn.Module,
+    *,
+    size: tuple[int, int],
+    batch_size: int = 1,
+    device: str = "auto",
+) -> Engine:
+    """Make `network` ready for batches of up to `batch_size` pictures of one size; close it after use.
+
+    name: "auto" (the fastest that works here) or a name of `ENGINES`.  size: height and width in pixels,
+    multiples of what the network asks for.  device: "auto", "cpu", "cuda" or "cuda:N".
+    The network itself is left as it is. Raises EngineError if the engine or the device cannot be had,
+    MissingExtra if its package is not installed.
+    """
+    _check_size(network, size, batch_size)
+    if name == "auto":
+        return _open_first(network, size, batch_size, _find_device(device))
+    if name not in ENGINES:
+        raise EngineError(f"unknown engine: {name}", hint=f"one of auto, {', '.join(ENGINES)}")
+    rung = ENGINES[name]
+    found = _find_device(device, rung.device_types)
+    if found.type not in rung.device_types:
+        raise EngineError(
+            f"engine '{name}' does not run on {found.type}",
+            hint=f"--device {' or '.join(rung.device_types)}, or another engine",
+        )
+    engine = _load(name, rung)(network, size=size, batch_size=batch_size, device=found)
+    logger.info("engine: %s (%s) on %s", name, engine.precision, found)
+    return engine
+
+
+def _open_first(network: nn.Module, size: tuple[int, int], batch_size: int, device: torch.device) -> Engine:
+    skipped: list[str] = []
+    for name, rung in ENGINES.items():
+        try:
+            if device.type not in rung.device_types:
+                raise EngineError(f"does not run on {device.type}")
+            engine = _load(name, rung)(network, size=size, batch_size=batch_size, device=device)
+        except EngineError as error:
+            logger.info("engine %s skipped: %s", name, error)
+            skipped.append(f"{name}: {error}")
+            continue
+        logger.info("engine: %s (%s) on %s, chosen by 'auto'", name, engine.precision, device)
+        return engine
+    raise EngineError("no engine works here", hint="; ".join(skipped))
+
+
+def _load(name: str, rung: Rung) -> Callable[..., Engine]:
+    """The engine's class, imported; raises MissingExtra, or EngineError if its package is broken."""
+    hint = f"pip install '{rung.pip}'"
+    if find_spec(rung.needs) is None:
+        raise MissingExtra(f"engine '{name}' needs the package {rung.needs}", hint=hint)
+    try:
+        engine: Callable[..., Engine] = getattr(import_module(rung.module), rung.class_name)
+    except ImportError as error:
+        raise EngineError(
+            f"engine '{name}': {rung.needs} is installed but broken: {error}", hint=hint
+        ) from error
+    return engine
+
+
+def _find_device(device: str, device_types: tuple[str, ...] = ("cuda", "cpu")) -> torch.device:
+    """The device of that name, if it is there; "auto" is the first of `device_types` that is there."""
+    if device == "auto":
+        return torch.device("cuda" if "cuda" in device_types and torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise EngineError(f"unknown device: {device}", hint="one of auto, cpu, cuda, cuda:N")
+    found = torch.device(device)
+    if found.type == "cuda":
+        _check_cuda(device, found.index or 0)
+    return found
+
+
+def _check_cuda(device: str, index: int) -> None:
+    if torch.version.cuda is None:
+        raise EngineError(
+            f"device '{device}' is not there: this PyTorch was built for the CPU only",
+            hint="install a CUDA build of torch, or use --device cpu",
+        )
+    num_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index >= num_devices:
+        hint = f"this machine has cuda:0 to cuda:{num_devices - 1}" if num_devices else "use --device cpu"
+        raise EngineError(f"device '{device}' is not there: {num_devices} CUDA devices found", hint=hint)
+
+
+def _check_size(network: nn.Module, size: tuple[int, int], batch_size: int) -> None:
+    multiple = multiple_of(network)
+    if min(size) < 1 or any(side % multiple for side in size):
+        raise EngineError(
+            f"cannot run this network at {size[1]}x{size[0]} pixels",
+            hint=f"both sides must be multiples of {multiple}",
+        )
+    if batch_size < 1:
+        raise EngineError(f"batch size {batch_size} is impossible", hint="1 or more")
