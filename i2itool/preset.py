@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from i2itool.options import DIRECTIONS as DIRECTIONS
 from i2itool.options import Direction as Direction
 
 FILE_NAME = "preset.toml"
+CARD_NAME = "CARD.md"
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -107,6 +109,19 @@ def read_preset(folder: Path) -> Preset:
         raise PresetError(f"{path} is not valid TOML: {error}") from error
     except (ValidationError, TypeError) as error:
         raise PresetError(f"{path}: {_first_problem(error)}") from error
+
+
+def read_weights(preset: Preset, direction: Direction) -> bytes:
+    """The bytes of a direction's safetensors file; raises PresetError if it is missing, absent or altered."""
+    path = preset.weights_path(direction)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PresetError(f"cannot read {path}: {error.strerror}") from error
+    weights: Weights = getattr(preset, direction)
+    if hashlib.sha256(data).hexdigest() != weights.sha256:
+        raise PresetError(f"{path} is damaged: its SHA-256 differs from preset.toml", hint="fetch it again")
+    return data
 
 
 def write_preset(preset: Preset, folder: Path) -> None:

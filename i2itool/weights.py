@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from i2itool.errors import OutputError, PresetError
 from i2itool.networks import build
-from i2itool.preset import Direction, Preset, Weights
+from i2itool.options import Direction
+from i2itool.preset import Preset, Weights, read_weights
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> Weights:
@@ -34,23 +35,13 @@ def load_network(preset: Preset, direction: Direction) -> nn.Module:
     Raises PresetError if the weights are missing, altered, or do not fit the network that preset.toml names.
     """
     path = preset.weights_path(direction)
-    tensors = _read_verified(path, getattr(preset, direction))
+    try:
+        tensors = load(read_weights(preset, direction))
+    except SafetensorError as error:
+        raise PresetError(f"{path} is not a safetensors file: {error}") from error
     network = build(preset.network.name, **preset.network.hyper)
     try:
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except RuntimeError as error:
         raise PresetError(f"{path} does not fit network '{preset.network.name}' of preset.toml") from error
     return network.eval().requires_grad_(False)
-
-
-def _read_verified(path: Path, expected: Weights) -> dict[str, Tensor]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise PresetError(f"cannot read {path}: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != expected.sha256:
-        raise PresetError(f"{path} is damaged: its SHA-256 differs from preset.toml", hint="fetch it again")
-    try:
-        return load(data)
-    except SafetensorError as error:
-        raise PresetError(f"{path} is not a safetensors file: {error}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,6 +11,7 @@ from importlib.util import find_spec
 import torch
 from torch import nn
 
+from i2itool.device import resolve_device
 from i2itool.engine.base import Engine
 from i2itool.errors import EngineError, MissingExtra
 from i2itool.networks import multiple_of
@@ -23,8 +23,7 @@ logger = logging.getLogger("i2itool.engine")
 class Rung:
     """An engine of the ladder.
 
-    needs: the package that must be there.  pip: what to install to have it.  device_types: what it runs on,
-    the preferred first.
+    needs: the package that must be there.  pip: what to install to have it.  device_types: what it runs on.
     """
 
     module: str
@@ -58,7 +57,7 @@ def open_engine(
     """
     _check_size(network, size, batch_size)
     if name == "auto":
-        return _open_first(network, size, batch_size, _find_device(device))
+        return _open_first(network, size, batch_size, resolve_device(device))
     if name not in ENGINES:
         raise EngineError(f"unknown engine: {name}", hint=f"one of auto, {', '.join(ENGINES)}")
     rung = ENGINES[name]
@@ -103,28 +102,11 @@ def _load(name: str, rung: Rung) -> Callable[..., Engine]:
     return engine
 
 
-def _find_device(device: str, device_types: tuple[str, ...] = ("cuda", "cpu")) -> torch.device:
-    """The device of that name, if it is there; "auto" is the first of `device_types` that is there."""
-    if device == "auto":
-        return torch.device("cuda" if "cuda" in device_types and torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-        raise EngineError(f"unknown device: {device}", hint="one of auto, cpu, cuda, cuda:N")
-    found = torch.device(device)
-    if found.type == "cuda":
-        _check_cuda(device, found.index or 0)
-    return found
-
-
-def _check_cuda(device: str, index: int) -> None:
-    if torch.version.cuda is None:
-        raise EngineError(
-            f"device '{device}' is not there: this PyTorch was built for the CPU only",
-            hint="install a CUDA build of torch, or use --device cpu",
-        )
-    num_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if index >= num_devices:
-        hint = f"this machine has cuda:0 to cuda:{num_devices - 1}" if num_devices else "use --device cpu"
-        raise EngineError(f"device '{device}' is not there: {num_devices} CUDA devices found", hint=hint)
+def _find_device(device: str, device_types: tuple[str, ...]) -> torch.device:
+    """The device of that name; "auto" never picks one that an engine of `device_types` does not run on."""
+    if device == "auto" and "cuda" not in device_types:
+        return torch.device("cpu")
+    return resolve_device(device)
 
 
 def _check_size(network: nn.Module, size: tuple[int, int], batch_size: int) -> None:
