@@ -72,9 +72,10 @@ class Pace:
         """`120/250 frames, 3.4 frames/s, elapsed 0:35, ETA 0:38`."""
         of_total = "" if self.total is None else f"/{self.total}"
         eta = self.eta_seconds(now_seconds)
+        rate = self.rate(now_seconds)
         parts = [
             f"{self.done}{of_total} {self.unit}",
-            f"{self.rate(now_seconds):.3g} {self.unit}/s",
+            f"{rate:.{2 if rate < 10 else 0}f} {self.unit}/s",
             f"elapsed {clock_time(now_seconds - self.started_seconds)}",
         ]
         return ", ".join(parts if eta is None else [*parts, f"ETA {clock_time(eta)}"])

@@ -1,0 +1,95 @@
+"""`i2itool convert`: translate videos, pictures or folders of pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from i2itool.console import open_reporter
+from i2itool.errors import I2IError, OutputError, PresetError
+from i2itool.options import DIRECTIONS, ConvertOptions
+
+SOME_FAILED = 1
+_DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
+
+
+@click.command()
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--preset", required=True, metavar="NAME", help="A preset's name, or the path of one.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File or folder to write; a folder if inputs are many.",
+)
+@click.option("--direction", type=click.Choice(DIRECTIONS), default=_DEFAULTS["direction"], show_default=True)
+@click.option("--batch-size", type=click.IntRange(min=1), default=_DEFAULTS["batch_size"], show_default=True)
+@click.option("--engine", default=_DEFAULTS["engine"], show_default=True, help="auto, eager or openvino.")
+@click.option("--device", default=_DEFAULTS["device"], show_default=True, help="auto, cpu or cuda.")
+@click.option("--codec", metavar="NAME", default=_DEFAULTS["codec"], help="Encoder, by FFmpeg's name.")
+@click.option(
+    "--crf", type=click.IntRange(0, 63), default=_DEFAULTS["crf"], show_default=True, help="Lower is better."
+)
+@click.option("--overwrite", is_flag=True, default=_DEFAULTS["overwrite"], help="Replace outputs that exist.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each input.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    inputs: tuple[Path, ...],
+    preset: str,
+    output: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,  # the fields of ConvertOptions, checked by its constructor
+) -> None:
+    """Translate each INPUT (a video, a picture or a folder of pictures) with a preset.
+
+    Without -o the result lies beside the input, as STEM_PRESET.EXT.
+    """
+    from i2itool.conversion import convert
+
+    reporter = open_reporter(quiet or ctx.find_root().params.get("quiet", False))
+    if output is not None and len(inputs) > 1:
+        make_folder(output)
+    failures: list[tuple[Path, I2IError]] = []
+    for path in inputs:
+        try:
+            converted = convert(path, output, preset=preset, reporter=reporter, **options)
+        except I2IError as error:
+            if as_json:
+                print_json({"input": path, "error": str(error), "exit_code": error.exit_code})
+            # A preset that fails would fail every file.
+            if len(inputs) == 1 or isinstance(error, PresetError):
+                raise
+            failures.append((path, error))
+        else:
+            if as_json:
+                print_json(asdict(converted))
+            else:
+                click.echo(f"wrote {converted.output}")
+    if failures:
+        click.echo(f"{len(failures)} of {len(inputs)} inputs failed:", err=True)
+        for path, cause in failures:
+            click.echo(f"  {path}: {' '.join(str(cause).splitlines())}", err=True)
+        ctx.exit(SOME_FAILED)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for the outputs; raises OutputError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make folder {path}: {error.strerror}", hint="many inputs need a folder"
+        ) from error
+
+
+def print_json(values: dict[str, object]) -> None:
+    """One line of JSON on stdout; paths become strings."""
+    click.echo(json.dumps(values, default=str))
