@@ -1,0 +1,107 @@
+"""What CycleGAN and UNIT share: two optimisers that take turns, averaged generators, and a state to save."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+
+from .augment import augment
+from .config import AdamRecipe, TrainConfig
+from .data import Batch
+from .ema import Ema
+from .pool import ImagePool
+
+
+class AdversarialTask:
+    """Generators and critics with an Adam each; a method adds its `step` and its `translators`."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        device: torch.device,
+        *,
+        generators: dict[str, nn.Module],
+        critics: dict[str, nn.Module],
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.generators = generators
+        self.critics = critics
+        self.networks = generators | critics
+        for network in self.networks.values():
+            network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub
+        self.optimisers = {"G": _adam(generators, config.adam), "D": _adam(critics, config.adam)}
+        self.averages = {name: Ema(network, config.ema) for name, network in generators.items()}
+        self.pools = {name: ImagePool(config.pool_size) for name in critics}
+
+    def _on_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        a, b = (x.to(self.device, memory_format=torch.channels_last) for x in (batch.a, batch.b))
+        return a, b
+
+    def _judge(self, critic: str, pictures: Tensor) -> list[Tensor]:
+        """The scores that `critic` gives to N,3,H,W, augmented if the recipe says so."""
+        scores: list[Tensor] = self.critics[critic](augment(pictures) if self.config.augment else pictures)
+        return scores
+
+    def _freeze_critics(self, frozen: bool) -> None:
+        for critic in self.critics.values():
+            critic.requires_grad_(not frozen)
+
+    def _average(self) -> None:
+        for name, average in self.averages.items():
+            average.update(self.generators[name])
+
+    def _descend(self, optimiser: str, total: Tensor) -> None:
+        self.optimisers[optimiser].zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self.optimisers[optimiser].step()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    def state(self) -> dict[str, Any]:
+        """Networks, averages, optimisers and pools."""
+        return {
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "averages": {name: average.network.state_dict() for name, average in self.averages.items()},
+            "updates": {name: average.updates for name, average in self.averages.items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "pools": {name: pool.pictures for name, pool in self.pools.items()},
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue exactly from what `state` returned."""
+        for name, network in self.networks.items():
+            network.load_state_dict(state["networks"][name])
+        for name, average in self.averages.items():
+            average.network.load_state_dict(state["averages"][name])
+            average.updates = state["updates"][name]
+        for name, optimiser in self.optimisers.items():
+            _load_adam(optimiser, state["optimisers"][name])
+        for name, pool in self.pools.items():
+            pool.pictures = [picture.to(self.device) for picture in state["pools"][name]]
+
+
+def _adam(networks: dict[str, nn.Module], recipe: AdamRecipe) -> optim.Adam:
+    parameters = [parameter for network in networks.values() for parameter in network.parameters()]
+    betas = (recipe.beta1, recipe.beta2)
+    return optim.Adam(parameters, recipe.rate, betas, weight_decay=recipe.weight_decay, fused=True)
+
+
+def _load_adam(optimiser: optim.Adam, state: dict[str, Any]) -> None:
+    """Restore an optimiser, each moment in the memory layout of its parameter.
+
+    The fused update walks both in memory order, and files hold plain contiguous tensors.
+    """
+    optimiser.load_state_dict(state)
+    for parameter, moments in optimiser.state.items():
+        for name, value in moments.items():
+            if torch.is_tensor(value) and value.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter).copy_(value)
+
+
+def detached(losses: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same losses without their graphs."""
+    return {name: loss.detach() for name, loss in losses.items()}

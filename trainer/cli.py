@@ -1,0 +1,127 @@
+"""`i2itool train`: two folders in, a preset out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+GENERATORS = ("resnet-9", "resnet-6", "unet-256", "unet-128")
+# The names of the public CycleGAN code.
+GENERATOR_ALIASES = {
+    "resnet_9blocks": "resnet-9",
+    "resnet_6blocks": "resnet-6",
+    "unet_256": "unet-256",
+    "unet_128": "unet-128",
+}
+
+
+@click.command("train", short_help="fit a translator on two folders of pictures")
+@click.argument("a", required=False, type=click.Path(path_type=Path))
+@click.argument("b", required=False, type=click.Path(path_type=Path))
+@click.option("--dataroot", type=click.Path(path_type=Path), help="ROOT of both folders, instead of A and B.")
+@click.option("--name", required=True, help="Name of the run and of its preset.")
+@click.option("--method", "--model", type=click.Choice(["cyclegan", "unit"]), help="[default: cyclegan]")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="A train.toml; flags win over it."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
+@click.option("--steps", type=click.IntRange(1), help="Optimisation steps in all; instead of --epochs.")
+@click.option("--epochs", "--n_epochs", type=click.IntRange(0), help="Epochs at full rate.  [default: 100]")
+@click.option(
+    "--epochs-decay",
+    "--n_epochs_decay",
+    type=click.IntRange(0),
+    help="Epochs of falling rate.  [default: 100]",
+)
+@click.option(
+    "--size", "--crop-size", "--crop_size", "crop_px", type=int, help="Crop side, px.  [default: 256]"
+)
+@click.option(
+    "--load-size",
+    "--load_size",
+    "load_px",
+    type=int,
+    help="Short side of pictures, px.  [default: size * 286/256]",
+)
+@click.option("--batch-size", "--batch_size", type=click.IntRange(1), help="Pictures of each domain a step.")
+@click.option("--lr", type=float, help="Learning rate.  [default: 0.0002, UNIT 0.0001]")
+@click.option("--beta1", type=float, help="Adam's first decay.  [default: 0.5]")
+@click.option(
+    "--generator",
+    "--netG",
+    type=click.Choice([*GENERATORS, *GENERATOR_ALIASES]),
+    help="CycleGAN's generator.  [default: resnet-9]",
+)
+@click.option("--width", "--ngf", type=click.IntRange(1), help="Channels of the generator's first layer.")
+@click.option("--blocks", type=click.IntRange(1), help="Residual blocks of the generator.")
+@click.option("--upsample", type=click.Choice(["transpose", "resize"]), help="resize: free of checkerboards.")
+@click.option("--critic-width", "--ndf", type=click.IntRange(1), help="Channels of the critics' first layer.")
+@click.option("--critic-depth", "--n_layers_D", type=click.IntRange(1), help="Strided layers of the critics.")
+@click.option(
+    "--lambda-cycle", "--lambda_A", type=float, help="Weight of CycleGAN's cycle loss.  [default: 10]"
+)
+@click.option(
+    "--lambda-identity",
+    "--lambda_identity",
+    type=float,
+    help="Identity loss, as a share of it.  [default: 0.5]",
+)
+@click.option("--pool-size", "--pool_size", type=click.IntRange(0), help="Fakes in the pool.  [default: 50]")
+@click.option("--no-flip", "--no_flip", is_flag=True, help="Do not mirror pictures at random.")
+@click.option(
+    "--direction", type=click.Choice(["a2b", "b2a", "AtoB", "BtoA"]), default="a2b", show_default=True
+)
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--seed", type=click.IntRange(0), help="Of everything random.  [default: 0]")
+@click.option("--preview-every", type=click.IntRange(1), help="Steps between preview grids.  [default: 500]")
+@click.option("--checkpoint-every", type=click.IntRange(1), help="Steps between checkpoints.  [default: 500]")
+@click.option("--restart", is_flag=True, help="Discard an earlier run of this name.")
+@click.option("--dry-run", is_flag=True, help="Print the merged recipe and stop.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+def command(
+    a: Path | None,
+    b: Path | None,
+    dataroot: Path | None,
+    config_file: Path | None,
+    out: Path | None,
+    direction: str,
+    device: str,
+    restart: bool,
+    dry_run: bool,
+    quiet: bool,
+    **flags: Any,  # Any: the flags of the recipe, of several types
+) -> None:
+    """Fit a translator between the pictures of folders A and B, unpaired.
+
+    A alone may be a ROOT that holds trainA and trainB, train_A and train_B, or A and B. The same command
+    again goes on where the run stopped. Ctrl-C saves and stops.
+    """
+    from i2itool.console import open_reporter
+    from i2itool.device import resolve_device
+
+    from .data import find_folders, open_data
+    from .fit import fit
+    from .recipe import make_recipe
+    from .run import RunFolder
+
+    root = a or dataroot
+    if root is None:
+        raise click.UsageError("give two folders A and B, or one ROOT that holds both")
+    folder_a, folder_b = find_folders(root, b)
+    folders = (folder_a, folder_b) if direction in ("a2b", "AtoB") else (folder_b, folder_a)
+    flags["generator"] = GENERATOR_ALIASES.get(flags["generator"], flags["generator"])
+    where = resolve_device(device)
+    config = make_recipe(folders, flags, config_file=config_file, device=where)
+    if dry_run:
+        click.echo(config.model_dump_json(indent=2))
+        return
+
+    run = RunFolder(out or Path("runs") / config.name)
+    if restart:
+        run.remove()
+    data = open_data(folders, config)
+    preset = fit(config, data, run, device=where, reporter=open_reporter(quiet))
+    click.echo(f"wrote {preset.folder}")

@@ -1,0 +1,195 @@
+"""What a training run is made of: the recipe, merged from defaults, a train.toml and flags.
+
+The defaults are those of the papers; the merged recipe is saved beside the run and inside every checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from i2itool.errors import InputError, TrainingError
+
+Method = Literal["cyclegan", "unit"]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ramp(_Table):
+    """A weight that moves in a straight line from `start` to `end` during the first `until` of the run."""
+
+    start: float
+    end: float
+    until: float = Field(default=1.0, gt=0, le=1)
+
+    def at(self, progress: float) -> float:
+        """The weight when `progress` (0..1) of the run is done."""
+        share = min(progress / self.until, 1.0)
+        return self.start + (self.end - self.start) * share
+
+
+class _Weights(_Table):
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_constant_ramps(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: {"start": weight, "end": weight} if isinstance(weight, int | float) else weight
+            for key, weight in value.items()
+        }
+
+
+class CycleGanWeights(_Weights):
+    """CycleGAN's objective (arXiv:1703.10593, section 3.3); `identity` is a share of the cycle weight."""
+
+    adversarial: Ramp = Ramp(start=1, end=1)
+    cycle: Ramp = Ramp(start=10, end=10)
+    identity: Ramp = Ramp(start=0.5, end=0.5)
+
+
+class UnitWeights(_Weights):
+    """UNIT's objective (arXiv:1703.00848): lambda_0 to lambda_4."""
+
+    adversarial: Ramp = Ramp(start=10, end=10)
+    kl: Ramp = Ramp(start=0.1, end=0.1)
+    likelihood: Ramp = Ramp(start=100, end=100)
+    kl_cycle: Ramp = Ramp(start=0.1, end=0.1)
+    likelihood_cycle: Ramp = Ramp(start=100, end=100)
+
+
+class GeneratorRecipe(_Table):
+    """Which generator, and its hyper-parameters; see `i2itool.networks.build`."""
+
+    name: str
+    hyper: dict[str, Any] = Field(default_factory=dict)
+
+
+class CriticRecipe(_Table):
+    """Width of the first layer and number of strided layers of each discriminator."""
+
+    width: int = Field(default=64, ge=1)
+    depth: int = Field(ge=1, le=8)
+
+
+class AdamRecipe(_Table):
+    """Adam; `constant` and `decay` are shares of the run: the rate stays, then falls linearly to zero."""
+
+    rate: float = Field(gt=0)
+    beta1: float = 0.5
+    beta2: float = 0.999
+    weight_decay: float = 0.0
+    constant: float = Field(default=1.0, ge=0, le=1)
+
+
+class TrainConfig(_Table):
+    """The whole recipe of a run.
+
+    load_px: short side to which pictures are resized.  crop_px: side of the random square crop.
+    steps: optimisation steps in all.  augment: differentiable augmentation of what the critics see.
+    """
+
+    method: Method
+    name: str
+    domain_a: str
+    domain_b: str
+    seed: int = 0
+    steps: int = Field(ge=1)
+    batch_size: int = Field(default=1, ge=1)
+    load_px: int = Field(ge=8)
+    crop_px: int = Field(ge=8)
+    flip: bool = True
+    precision: Literal["fp32", "bf16"] = "fp32"
+    generator: GeneratorRecipe
+    critic: CriticRecipe
+    adam: AdamRecipe
+    cyclegan: CycleGanWeights = CycleGanWeights()
+    unit: UnitWeights = UnitWeights()
+    pool_size: int = Field(default=50, ge=0)
+    augment: bool = False
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    log_every: int = Field(default=20, ge=1)
+    preview_every: int = Field(default=500, ge=1)
+    checkpoint_every: int = Field(default=500, ge=1)
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> TrainConfig:
+        if self.crop_px > self.load_px:
+            raise ValueError(f"the crop ({self.crop_px} px) is larger than the picture ({self.load_px} px)")
+        return self
+
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "cyclegan": {
+        "crop_px": 256,
+        "generator": {"name": "resnet", "hyper": {"blocks": 9, "width": 64}},
+        "critic": {"width": 64, "depth": 3},
+        "adam": {"rate": 2e-4, "constant": 0.5},
+    },
+    "unit": {
+        "crop_px": 256,
+        "generator": {"name": "unit", "hyper": {"width": 64, "shared_blocks": 1}},
+        "critic": {"width": 64, "depth": 6},
+        "adam": {"rate": 1e-4, "weight_decay": 1e-4},
+    },
+}
+
+
+def merge(*tables: dict[str, Any]) -> dict[str, Any]:
+    """Lay tables over each other, the last on top; nested tables are merged, None is left out.
+
+    A different generator brings its own hyper-parameters: those of the table below are dropped.
+    """
+    merged: dict[str, Any] = {}
+    for table in tables:
+        for key, value in table.items():
+            below = merged.get(key)
+            if isinstance(value, dict) and isinstance(below, dict):
+                changed_name = value.get("name", below.get("name")) != below.get("name")
+                merged[key] = merge(value) if changed_name else merge(below, value)
+            elif isinstance(value, dict):
+                merged[key] = merge(value)
+            elif value is not None:
+                merged[key] = value
+    return merged
+
+
+def read_train_toml(path: Path) -> dict[str, Any]:
+    """The tables of a train.toml; raises InputError if it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+
+
+def make_config(file: dict[str, Any], flags: dict[str, Any]) -> TrainConfig:
+    """Merge the method's defaults, a train.toml and the flags; raises TrainingError for what cannot be.
+
+    The picture size follows the crop as in CycleGAN (286 for 256) where it is not given.
+    """
+    method = flags.get("method") or file.get("method") or "cyclegan"
+    if method not in DEFAULTS:
+        raise TrainingError(f"unknown method: {method}", hint=f"one of {', '.join(DEFAULTS)}")
+    table = merge(DEFAULTS[method], file, flags, {"method": method})
+    if isinstance(table.get("crop_px"), int):
+        table.setdefault("load_px", -(-table["crop_px"] * 286 // 256))
+    try:
+        return TrainConfig(**table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        problem = first["msg"].removeprefix("Value error, ")
+        raise TrainingError(f"{where}: {problem}" if where else problem, hint="see docs/cli.md") from error
+
+
+def describe_difference(old: TrainConfig, new: TrainConfig) -> str:
+    """The settings that differ, as `name old -> new`; empty if none does."""
+    before, after = old.model_dump(), new.model_dump()
+    changed = [key for key in before if before[key] != after[key]]
+    return ", ".join(f"{key} {json.dumps(before[key])} -> {json.dumps(after[key])}" for key in changed)

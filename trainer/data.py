@@ -1,0 +1,198 @@
+"""Two folders of pictures as an endless, repeatable stream of batches.
+
+What a batch holds is a function of the seed and the step alone: no worker, no restart changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from i2itool.errors import InputError
+from i2itool.frames import Pixels
+from i2itool.pixels import to_network
+
+from .config import TrainConfig
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+
+# Names of the two training folders below one ROOT, as the public training projects lay them out.
+LAYOUTS = (("trainA", "trainB"), ("train_A", "train_B"), ("images_a", "images_b"), ("A", "B"))
+
+CACHE_BYTES = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Unpaired pictures; a and b: N,3,crop,crop float32 in [-1, 1], RGB."""
+
+    a: Tensor
+    b: Tensor
+
+
+def find_folders(a: Path, b: Path | None) -> tuple[Path, Path]:
+    """The folders of A and of B: as given, or below one ROOT in any of the usual layouts.
+
+    Raises InputError if a folder is missing or ROOT has no known layout.
+    """
+    for folder in (a,) if b is None else (a, b):
+        if not folder.is_dir():
+            raise InputError(f"no such folder: {folder}")
+    if b is not None:
+        return a, b
+    for name_a, name_b in LAYOUTS:
+        if (a / name_a).is_dir() and (a / name_b).is_dir():
+            return a / name_a, a / name_b
+    known = ", ".join("/".join(pair) for pair in LAYOUTS)
+    raise InputError(f"{a} has no pair of training folders", hint=f"give A and B, or a ROOT with {known}")
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Every picture below `folder`, in order of path; raises InputError if there is none."""
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and not path.name.startswith(".")
+    )
+    if not paths:
+        suffixes = " ".join(sorted(PICTURE_SUFFIXES))
+        raise InputError(f"no pictures in {folder}", hint=f"looked for {suffixes}")
+    return paths
+
+
+def load_picture(path: Path) -> Pixels:
+    """Read a picture as H,W,3 uint8 RGB, upright by its EXIF tag; raises InputError if it cannot."""
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if picture is None:
+        raise InputError(f"not a readable picture: {path}", hint="remove or replace it")
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def resize_short_side(picture: Pixels, short_side_px: int) -> Pixels:
+    """Resize H,W,3 uint8 so that its short side has `short_side_px`; the aspect stays."""
+    height, width = picture.shape[:2]
+    scale = short_side_px / min(height, width)
+    size = (max(short_side_px, round(width * scale)), max(short_side_px, round(height * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.uint8)
+
+
+class PictureFolder:
+    """The pictures of one domain, resized once and kept in memory as long as they fit."""
+
+    def __init__(self, folder: Path, *, load_px: int) -> None:
+        self.paths = list_pictures(folder)
+        self._load_px = load_px
+        self._cache: dict[int, Pixels] = {}
+        self._cached_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def picture(self, index: int) -> Pixels:
+        """Picture `index`, H,W,3 uint8 RGB with a short side of `load_px`."""
+        if index in self._cache:
+            return self._cache[index]
+        picture = resize_short_side(load_picture(self.paths[index]), self._load_px)
+        if self._cached_bytes + picture.nbytes <= CACHE_BYTES // 2:
+            self._cache[index] = picture
+            self._cached_bytes += picture.nbytes
+        return picture
+
+    def check(self) -> None:
+        """Read every picture once, so that a broken one is named before training and not during it."""
+        with ThreadPoolExecutor() as pool:
+            for _ in pool.map(self.picture, range(len(self))):
+                pass
+
+
+def open_data(folders: tuple[Path, Path], config: TrainConfig) -> UnpairedData:
+    """The pictures of A and B as `config` wants them, each read once to see that it can be.
+
+    Raises InputError naming the first that cannot.
+    """
+    a, b = (PictureFolder(folder, load_px=config.load_px) for folder in folders)
+    a.check()
+    b.check()
+    return UnpairedData(a, b, config.batch_size, config.crop_px, config.flip, config.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class UnpairedData:
+    """Batches of random crops from two folders.
+
+    A is walked through in shuffled order, pass after pass; the partner from B is drawn at random. An epoch
+    is as long as the larger folder, as in CycleGAN.
+    """
+
+    a: PictureFolder
+    b: PictureFolder
+    batch_size: int
+    crop_px: int
+    flip: bool
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in one pass over the larger folder."""
+        return max(1, max(len(self.a), len(self.b)) // self.batch_size)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of optimisation step `step`, counted from 0."""
+        samples = range(step * self.batch_size, (step + 1) * self.batch_size)
+        pairs = [self._pair(sample) for sample in samples]
+        return Batch(
+            a=to_network(np.stack([a for a, _ in pairs])), b=to_network(np.stack([b for _, b in pairs]))
+        )
+
+    def stream(self, start: int, stop: int, *, ahead: int = 4) -> Iterator[Batch]:
+        """The batches of steps `start` to `stop` - 1, prepared `ahead` of their use by threads."""
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            waiting: list[Future[Batch]] = []
+            try:
+                for step in range(start, stop):
+                    while len(waiting) < ahead and step + len(waiting) < stop:
+                        waiting.append(pool.submit(self.batch, step + len(waiting)))
+                    yield waiting.pop(0).result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def _pair(self, sample: int) -> tuple[Pixels, Pixels]:
+        rng = np.random.default_rng((self.seed, 1, sample))
+        picture_a = self.a.picture(self._shuffled(sample))
+        picture_b = self.b.picture(int(rng.integers(len(self.b))))
+        return self._crop(picture_a, rng), self._crop(picture_b, rng)
+
+    def _shuffled(self, sample: int) -> int:
+        """Index into A of the `sample`-th draw of all: each pass over A is a permutation of its own."""
+        lap, place = divmod(sample, len(self.a))
+        order = np.random.default_rng((self.seed, 0, lap)).permutation(len(self.a))
+        return int(order[place])
+
+    def samples(self, count: int) -> Batch:
+        """`count` fixed pairs for previews: pictures spread over each folder, cropped in the middle."""
+        stacks = []
+        for folder in (self.a, self.b):
+            indices = np.linspace(0, len(folder) - 1, count).round().astype(int)
+            stacks.append(np.stack([self._middle(folder.picture(int(index))) for index in indices]))
+        return Batch(a=to_network(stacks[0]), b=to_network(stacks[1]))
+
+    def _middle(self, picture: Pixels) -> Pixels:
+        top, left = ((size - self.crop_px) // 2 for size in picture.shape[:2])
+        return picture[top : top + self.crop_px, left : left + self.crop_px]
+
+    def _crop(self, picture: Pixels, rng: np.random.Generator) -> Pixels:
+        top, left = (int(rng.integers(size - self.crop_px + 1)) for size in picture.shape[:2])
+        crop = picture[top : top + self.crop_px, left : left + self.crop_px]
+        return crop[:, ::-1] if self.flip and rng.random() < 0.5 else crop

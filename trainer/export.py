@@ -1,0 +1,61 @@
+"""From a trained task to a preset folder that `i2itool convert` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from i2itool.errors import OutputError
+from i2itool.frames import Pixels
+from i2itool.preset import Domains, Network, Preset, Training, write_preset
+from i2itool.weights import save_weights
+
+from .config import TrainConfig
+from .preview import write_picture
+from .task import Task
+
+
+def export_preset(folder: Path, task: Task, config: TrainConfig, *, step: int, sample: Pixels) -> Preset:
+    """Write the averaged generators of both directions, preset.toml, a card and a sample to `folder`.
+
+    preset.toml goes last: a preset without it is not found, so a broken export is never taken for one.
+    sample: H,W,3 uint8 RGB, a preview grid.  Raises OutputError if something cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {
+            direction: save_weights(folder / f"{direction}.safetensors", network.state_dict())
+            for direction, network in task.translators().items()
+        }
+        preset = Preset(
+            name=config.name,
+            summary=f"{config.domain_a} to {config.domain_b} ({config.method})",
+            domains=Domains(a=config.domain_a, b=config.domain_b),
+            network=Network(name=config.generator.name, hyper=config.generator.hyper),
+            training=Training(
+                method=config.method, steps=step, size_px=config.load_px, crop_px=config.crop_px
+            ),
+            folder=folder,
+            a2b=weights["a2b"],
+            b2a=weights["b2a"],
+        )
+        write_picture(folder / "sample.jpg", sample)
+        (folder / "CARD.md").write_text(_card(config, step), encoding="utf-8")
+        write_preset(preset, folder)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror}") from error
+    return preset
+
+
+def _card(config: TrainConfig, step: int) -> str:
+    generator = ", ".join(f"{key} {value}" for key, value in config.generator.hyper.items())
+    return f"""# {config.name}
+
+Translates {config.domain_a} to {config.domain_b} (a2b) and back (b2a).
+
+- Method: {config.method}, {step} of {config.steps} steps, batch {config.batch_size}, seed {config.seed}
+- Generator: {config.generator.name} ({generator})
+- Pictures: short side {config.load_px} px, random crops of {config.crop_px} px
+- Weights: running mean over the steps, decay {config.ema}
+
+The licence of the pictures that it was trained on is for whoever trained it to state.
+"""

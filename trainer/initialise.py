@@ -1,0 +1,20 @@
+"""How the papers start their networks."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def initialise(network: nn.Module, *, gain: float = 0.02, zero_bias: bool = True) -> None:
+    """Draw convolution weights from N(0, gain) and, with `zero_bias`, set their biases to 0.
+
+    BatchNorm weights come from N(1, gain). CycleGAN zeroes the biases; UNIT leaves PyTorch's.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, gain)
+            if zero_bias and module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, gain)
+            nn.init.zeros_(module.bias)

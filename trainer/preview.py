@@ -1,0 +1,57 @@
+"""Preview grids: what the translators make of a few fixed pictures of each domain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from i2itool.errors import OutputError
+from i2itool.frames import Pixels
+from i2itool.pixels import to_pixels
+from i2itool.preset import Direction
+
+from .data import Batch
+
+_HEADER_PX = 22
+
+
+@torch.no_grad()
+def render_preview(translators: dict[Direction, nn.Module], samples: Batch, device: torch.device) -> Pixels:
+    """A row for each sample: A, A in B, and back; B, B in A, and back. H,W,3 uint8 RGB."""
+    a2b, b2a = translators["a2b"], translators["b2a"]
+    a, b = samples.a.to(device), samples.b.to(device)
+    fake_b, fake_a = _one_by_one(a2b, a), _one_by_one(b2a, b)
+    columns = {
+        "A": a,
+        "A to B": fake_b,
+        "and back": _one_by_one(b2a, fake_b),
+        "B": b,
+        "B to A": fake_a,
+        "and back ": _one_by_one(a2b, fake_a),
+    }
+    size = a.shape[-1]
+    drawn = []
+    for title, pictures in columns.items():
+        header = np.full((_HEADER_PX, size, 3), 255, np.uint8)
+        cv2.putText(header, title, (4, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+        drawn.append(np.concatenate([header, *to_pixels(pictures, height=size, width=size)]))
+    return np.concatenate(drawn, axis=1)
+
+
+def write_picture(path: Path, picture: Pixels) -> None:
+    """Write H,W,3 uint8 RGB in the form that the suffix names; raises OutputError if it cannot be."""
+    _, data = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _one_by_one(network: nn.Module, pictures: Tensor) -> Tensor:
+    """Translate pictures singly, so that a preview needs no more memory than a step of batch 1."""
+    return torch.cat([network(picture[None]) for picture in pictures])

@@ -1,0 +1,80 @@
+"""From the flags of `i2itool train` to a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .config import TrainConfig, make_config, read_train_toml
+from .data import list_pictures
+
+GENERATORS: dict[str, dict[str, Any]] = {
+    "resnet-9": {"name": "resnet", "hyper": {"blocks": 9}},
+    "resnet-6": {"name": "resnet", "hyper": {"blocks": 6}},
+    "unet-256": {"name": "unet", "hyper": {"depth": 8}},
+    "unet-128": {"name": "unet", "hyper": {"depth": 7}},
+}
+# CycleGAN's own schedule, in passes over the larger folder.
+EPOCHS, EPOCHS_DECAY = 100, 100
+
+
+def make_recipe(
+    folders: tuple[Path, Path], flags: Mapping[str, Any], *, config_file: Path | None, device: torch.device
+) -> TrainConfig:
+    """Merge defaults, train.toml and flags (None: not given) into a recipe.
+
+    Epochs become steps by the number of pictures. Raises TrainingError or InputError.
+    """
+    file = read_train_toml(config_file) if config_file else {}
+    domain_a, domain_b = (folder.name for folder in folders)
+    generator = dict(GENERATORS.get(flags["generator"] or "", {}))
+    hyper = {name: flags[name] for name in ("width", "blocks", "upsample")}
+    table: dict[str, Any] = {
+        **{
+            name: flags[name]
+            for name in ("method", "name", "steps", "crop_px", "load_px", "batch_size", "seed")
+        },
+        **{name: flags[name] for name in ("pool_size", "preview_every", "checkpoint_every")},
+        "flip": False if flags["no_flip"] else None,
+        "generator": generator | {"hyper": generator.get("hyper", {}) | _given(hyper)},
+        "critic": {"width": flags["critic_width"], "depth": flags["critic_depth"]},
+        "adam": {"rate": flags["lr"], "beta1": flags["beta1"]},
+        "cyclegan": {"cycle": flags["lambda_cycle"], "identity": flags["lambda_identity"]},
+    }
+    below: dict[str, Any] = {"domain_a": domain_a, "domain_b": domain_b, "precision": _best_precision(device)}
+    if flags["precision"] != "auto":
+        table["precision"] = flags["precision"]
+    if flags["steps"] is None and ("steps" not in file or _asks_for_epochs(flags)):
+        batch_size = flags["batch_size"] or file.get("batch_size") or 1
+        table |= _schedule(folders, flags, batch_size)
+    return make_config(below | file, table)
+
+
+def _given(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if value is not None}
+
+
+def _asks_for_epochs(flags: Mapping[str, Any]) -> bool:
+    return flags["epochs"] is not None or flags["epochs_decay"] is not None
+
+
+def _schedule(folders: tuple[Path, Path], flags: Mapping[str, Any], batch_size: int) -> dict[str, Any]:
+    """The number of steps, and the share of them at full rate, that the epochs make."""
+    epochs = EPOCHS if flags["epochs"] is None else flags["epochs"]
+    decay = EPOCHS_DECAY if flags["epochs_decay"] is None else flags["epochs_decay"]
+    a_pass = max(len(list_pictures(folder)) for folder in folders) // batch_size or 1
+    schedule: dict[str, Any] = {"steps": (epochs + decay) * a_pass}
+    if _asks_for_epochs(flags):
+        schedule["adam"] = {"constant": epochs / max(epochs + decay, 1)}
+    return schedule
+
+
+def _best_precision(device: torch.device) -> str:
+    """bf16 where the processor multiplies it natively: it halves the time of a step."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    able = torch.cpu.get_capabilities()
+    return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "fp32"
