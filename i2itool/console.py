@@ -173,8 +173,11 @@ class RichReporter:
 
 
 def open_reporter(quiet: bool) -> Reporter:
-    """The reporter that suits stderr: silent, a bar on a terminal, or plain lines."""
-    if quiet:
+    """The reporter that suits stderr: a bar on a terminal, else plain lines; silent if asked to be.
+
+    Asked by `quiet`, or by `i2itool -q`, which leaves errors only in the log.
+    """
+    if quiet or not logging.getLogger("i2itool").isEnabledFor(logging.WARNING):
         return SilentReporter()
     return RichReporter() if sys.stderr.isatty() else PlainReporter()
 

@@ -242,6 +242,11 @@ def test_the_reporter_suits_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(console.open_reporter(quiet=True), console.SilentReporter)
 
 
+def test_a_quiet_group_silences_the_progress_of_every_command(runner: CliRunner) -> None:
+    console.configure_logging(verbose=False, quiet=True)
+    assert isinstance(console.open_reporter(quiet=False), console.SilentReporter)
+
+
 def test_logs_go_to_stderr_at_the_level_asked_for(
     runner: CliRunner, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,7 @@ LAYERS = {
     "i2itool.trainer.task": 4,
     "i2itool.trainer.adversarial": 4,
     "i2itool.trainer.run": 4,
+    "i2itool.trainer.recipe": 4,
     "i2itool.trainer.data": 4,
     "i2itool.trainer.checkpoint": 4,
     "i2itool.trainer.preview": 4,

@@ -54,7 +54,7 @@ def command(
     """
     from i2itool.conversion import convert
 
-    reporter = open_reporter(quiet or ctx.find_root().params.get("quiet", False))
+    reporter = open_reporter(quiet)
     if output is not None and len(inputs) > 1:
         make_folder(output)
     failures: list[tuple[Path, I2IError]] = []
