@@ -1,0 +1,136 @@
+"""A generator and its engine, behind arrays of pixels."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from torch import nn
+
+from i2itool.engine import open_engine
+from i2itool.engine.base import Engine
+from i2itool.errors import InputError
+from i2itool.frames import Pixels
+from i2itool.networks import multiple_of
+from i2itool.options import Direction
+from i2itool.pixels import padded_size, to_network, to_pixels
+from i2itool.preset import Preset, find_preset
+from i2itool.weights import load_network
+
+
+class Translator:
+    """A network that translates pictures of any size, in one direction.
+
+    An engine serves one size; it is opened when a size is first met, and only the latest is kept.
+    Close it after use; it is a context manager.
+    """
+
+    def __init__(
+        self, network: nn.Module, *, engine: str = "auto", device: str = "auto", batch_size: int = 1
+    ) -> None:
+        self._network = network
+        self._engine_name = engine
+        self._device = device
+        self._batch_size = batch_size
+        self._engine: Engine | None = None
+        self._size = (0, 0)
+
+    def translate(self, pixels: Pixels) -> Pixels:
+        """Translate N,H,W,3 uint8 RGB; the same shape comes back, whatever N, H and W are.
+
+        Raises EngineError if the engine or the device cannot be had.
+        """
+        height, width = pixels.shape[1:3]
+        multiple = multiple_of(self._network)
+        engine = self._engine_for(padded_size(height, width, multiple))
+        pieces = [
+            to_pixels(engine(to_network(piece, multiple_of=multiple)), height=height, width=width)
+            for piece in _pieces(pixels, self._batch_size)
+        ]
+        return np.concatenate(pieces)
+
+    def close(self) -> None:
+        """Free the engine; a second call does nothing."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _engine_for(self, size: tuple[int, int]) -> Engine:
+        if self._engine is None or self._size != size:
+            self.close()
+            self._engine = open_engine(
+                self._engine_name,
+                self._network,
+                size=size,
+                batch_size=self._batch_size,
+                device=self._device,
+            )
+            self._size = size
+        return self._engine
+
+
+class LoadedPreset:
+    """A preset ready to translate pictures; close it after use, it is a context manager.
+
+    preset: what preset.toml says.
+    """
+
+    def __init__(self, preset: Preset) -> None:
+        self.preset = preset
+        self._translators: dict[tuple[str, str], Translator] = {}
+
+    def translate(self, rgb: Pixels, direction: Direction = "a2b", engine: str = "auto") -> Pixels:
+        """Translate a picture (H,W,3 uint8 RGB) or several (N,H,W,3); the same shape comes back.
+
+        Raises InputError for any other array, PresetError if the preset cannot go that way, EngineError if
+        the engine cannot be had.
+        """
+        batch = _checked_batch(rgb)
+        key = (direction, engine)
+        if key not in self._translators:
+            self._translators[key] = Translator(load_network(self.preset, direction), engine=engine)
+        return self._translators[key].translate(batch).reshape(rgb.shape)
+
+    def close(self) -> None:
+        """Free every engine; a second call does nothing."""
+        for translator in self._translators.values():
+            translator.close()
+        self._translators.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def load_preset(name: str) -> LoadedPreset:
+    """Find a preset by name or path, to translate arrays with; its weights are loaded on first use.
+
+    Raises PresetError if there is none, naming those that there are.
+    """
+    return LoadedPreset(find_preset(name))
+
+
+def _pieces(pixels: Pixels, batch_size: int) -> list[Pixels]:
+    return [pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)]
+
+
+def _checked_batch(rgb: Pixels) -> Pixels:
+    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8:
+        kind = rgb.dtype if isinstance(rgb, np.ndarray) else type(rgb).__name__
+        raise InputError(f"pictures must be arrays of uint8, not {kind}", hint="levels from 0 to 255")
+    if rgb.ndim not in (3, 4) or rgb.shape[-1] != 3 or 0 in rgb.shape:
+        raise InputError(f"pictures must be H,W,3 or N,H,W,3, not {rgb.shape}", hint="RGB, without alpha")
+    return rgb if rgb.ndim == 4 else rgb[None]

@@ -1,0 +1,169 @@
+"""Everything of a file but its video: sound, subtitles, data, attachments, covers, chapters, tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+from av.container import OutputContainer
+from av.stream import AttachmentStream, DataStream, Disposition, Stream
+
+from i2itool.errors import InputError, OutputError
+from i2itool.video.reader import open_input
+
+# The muxer writes these itself.
+_KEYS_OF_THE_MUXER = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
+# Those that MP4 has a place of its own for.
+_COMMON_KEYS = {
+    *("title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright"),
+    *("grouping", "lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords"),
+    *("creation_time", "location", "location-eng", "compilation", "media_type", "track", "disc", "timecode"),
+}
+# Matroska's statistics describe the packets of the old video stream.
+_STATISTICS = ("BPS", "NUMBER_OF_", "_STATISTICS_", "DURATION")
+
+
+class OtherStreams:
+    """The streams of a file other than its video, copied packet by packet as time goes on.
+
+    Reads the file on its own, just as far as the video has come: memory stays bounded.
+    """
+
+    def __init__(self, path: Path, video_index: int) -> None:
+        self._path = path
+        self._input = open_input(path)
+        self._video_index = video_index
+        self._outputs: dict[int, Stream] = {}
+        self._packets: Iterator[av.Packet[Stream]] | None = None
+        self._waiting: av.Packet[Stream] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._input.close()
+
+    @property
+    def format_name(self) -> str:
+        """FFmpeg's name of the input's container."""
+        return self._input.format.name
+
+    @property
+    def has_unusual_tags(self) -> bool:
+        """Whether the file has tags that MP4 has no place of its own for."""
+        return any(key.lower() not in _COMMON_KEYS | _KEYS_OF_THE_MUXER for key in self._input.metadata)
+
+    def copy_head(self, output: OutputContainer) -> None:
+        """Copy the tags of the file and its chapters; call it before the header is written."""
+        for key, value in self._input.metadata.items():
+            if key.lower() not in _KEYS_OF_THE_MUXER:
+                output.metadata[key] = value
+        if chapters := self._input.chapters():
+            output.set_chapters(chapters)
+
+    def copy_video_tags(self, video: Stream) -> None:
+        """Give the new video stream the tags and the disposition of the old one."""
+        original = self._input.streams[self._video_index]
+        for key, value in original.metadata.items():
+            if key.lower() not in _KEYS_OF_THE_MUXER and not key.startswith(_STATISTICS):
+                video.metadata[key] = value
+        video.disposition = original.disposition
+
+    def add_to(self, output: OutputContainer, *, after_video: bool) -> None:
+        """Declare the streams before the video, or those after it, so that their order stays.
+
+        Raises OutputError, naming the stream, if the container cannot hold one.
+        """
+        for stream in self._input.streams:
+            follows = stream.index > self._video_index
+            if stream.index == self._video_index or follows != after_video or self._is_remade(stream):
+                continue
+            if "matroska" in output.format.name and stream.disposition & Disposition.attached_pic:
+                self._add_cover_as_attachment(output, stream)
+                continue
+            self._outputs[stream.index] = self._declare(output, stream)
+
+    def _open_packets(self) -> Iterator[av.Packet[Stream]]:
+        copied = [
+            stream
+            for stream in self._input.streams
+            if stream.index in self._outputs and not isinstance(stream, AttachmentStream)
+        ]
+        return self._input.demux(*copied) if copied else iter(())
+
+    def mux_until(self, output: OutputContainer, seconds: Fraction | None) -> None:
+        """Copy the packets up to `seconds` of the file's time; None means all that are left."""
+        while (packet := self._next()) is not None:
+            if seconds is not None and _time(packet) > seconds:
+                self._waiting = packet
+                return
+            packet.stream = self._outputs[packet.stream.index]
+            if packet.dts is None and packet.pts is None:
+                # Cover pictures come without a time, but the muxers insist on one.
+                packet.pts = packet.dts = 0
+            output.mux_one(packet)
+
+    def _next(self) -> av.Packet[Stream] | None:
+        if self._packets is None:
+            self._packets = self._open_packets()
+        packet, self._waiting = self._waiting, None
+        try:
+            while packet is None or _is_flush(packet):
+                packet = next(self._packets, None)
+                if packet is None:
+                    return None
+        except av.FFmpegError as error:
+            raise InputError(f"{self._path} cannot be read to its end: {error.strerror}") from error
+        return packet
+
+    def _is_remade(self, stream: Stream) -> bool:
+        """Whether the muxer makes this stream anew, from the chapters or from the time code in the tags."""
+        if not isinstance(stream, DataStream) or "mov" not in self._input.format.name:
+            return False
+        is_chapter_text = stream.name == "bin_data" and bool(self._input.chapters())
+        return "timecode" in stream.metadata or is_chapter_text
+
+    def _declare(self, output: OutputContainer, stream: Stream) -> Stream:
+        try:
+            copy = output.add_stream_from_template(stream, opaque=True)
+        except ValueError as error:
+            raise OutputError(
+                f"{output.format.name} cannot hold stream {stream.index} of {self._path} "
+                f"({_describe(stream)})",
+                hint="choose another container with -o, for instance .mkv",
+            ) from error
+        for key, value in stream.metadata.items():
+            if key.lower() not in _KEYS_OF_THE_MUXER:
+                copy.metadata[key] = value
+        copy.disposition = stream.disposition
+        return copy
+
+    def _add_cover_as_attachment(self, output: OutputContainer, stream: Stream) -> None:
+        """Matroska keeps covers as attached files, not as streams."""
+        with open_input(self._path) as source:
+            packet = next(source.demux(source.streams[stream.index]))
+            suffix = {"mjpeg": "jpg"}.get(stream.codec_context.name, stream.codec_context.name)
+            mimetype = "image/jpeg" if suffix == "jpg" else f"image/{suffix}"
+            name = stream.metadata.get("filename", f"cover.{suffix}")
+            output.add_attachment(name, stream.metadata.get("mimetype", mimetype), bytes(packet))
+
+
+def _is_flush(packet: av.Packet[Stream]) -> bool:
+    """PyAV ends each stream with an empty packet, for decoders."""
+    return packet.size == 0 and packet.dts is None
+
+
+def _time(packet: av.Packet[Stream]) -> Fraction:
+    stamp = packet.dts if packet.dts is not None else packet.pts
+    return Fraction(0) if stamp is None else stamp * Fraction(packet.time_base)
+
+
+def _describe(stream: Stream) -> str:
+    name = stream.codec_context.name if stream.codec_context is not None else "unknown codec"
+    return f"{stream.type}, {name}"

@@ -1,0 +1,182 @@
+"""Tiny clips, made anew for each test: odd sizes, variable rates, rotation, sound and more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+AUDIO_RATE = 48000
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What a test clip is to be.
+
+    pts: one stamp a frame, in units of `time_base` seconds.  matrix to transfer: tags of H.273.
+    subtitles: (pts, duration, text) in milliseconds.  audio_languages: one sound stream each.
+    """
+
+    width: int = 64
+    height: int = 48
+    pts: Sequence[int] = range(12)
+    time_base: Fraction = Fraction(1, 25)
+    codec: str = "libx264"
+    pixel_format: str = "yuv420p"
+    options: dict[str, str] = field(default_factory=lambda: {"crf": "12", "preset": "veryfast"})
+    matrix: int = 2
+    color_range: int = 0
+    primaries: int = 2
+    transfer: int = 2
+    aspect: Fraction = Fraction(1)
+    rotation: int = 0
+    audio_languages: Sequence[str] = ()
+    audio_start: int = 0
+    subtitles: Sequence[tuple[int, int, str]] = ()
+    chapters: Sequence[tuple[int, int, str]] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    attachment: bytes = b""
+    has_cover: bool = False
+
+
+MakeClip = Callable[..., Path]
+
+
+@pytest.fixture
+def make_clip(tmp_path: Path) -> MakeClip:
+    """Write a clip: make_clip("name.mp4", Clip(...)) -> its path."""
+
+    def make(name: str, clip: Clip | None = None) -> Path:
+        path = tmp_path / name
+        write_clip(path, clip or Clip())
+        return path
+
+    return make
+
+
+def picture(width: int, height: int, shift: int = 0) -> NDArray[np.uint8]:
+    """A smooth colourful picture, H,W,3 uint8 RGB; another one for each `shift`."""
+    y, x = np.mgrid[0:height, 0:width] / max(width, height)
+    waves = [np.sin(3 * x + 2 * y + shift / 9), np.cos(4 * y - shift / 7), np.sin(5 * x * y + shift / 5)]
+    return np.stack([130 + 90 * wave for wave in waves], axis=-1).round().astype(np.uint8)
+
+
+def write_clip(path: Path, clip: Clip) -> None:
+    """Encode `clip` with PyAV."""
+    with av.open(str(path), "w") as output:
+        output.metadata.update(clip.metadata)
+        video = _add_video(output, clip)
+        sounds = [_add_audio(output, language) for language in clip.audio_languages]
+        subtitles = _add_subtitles(output, path) if clip.subtitles else None
+        if clip.attachment:
+            output.add_attachment("font.ttf", "application/x-truetype-font", clip.attachment)
+        if clip.chapters:
+            output.set_chapters(
+                [
+                    {
+                        "id": i,
+                        "start": start,
+                        "end": end,
+                        "time_base": Fraction(1, 1000),
+                        "metadata": {"title": title},
+                    }
+                    for i, (start, end, title) in enumerate(clip.chapters)
+                ]
+            )
+        if clip.has_cover:
+            _mux_cover(output)
+        _mux_video(output, video, clip)
+        for sound in sounds:
+            seconds = float((clip.pts[-1] - clip.pts[0] + 1) * clip.time_base)
+            _mux_audio(output, sound, seconds, clip.audio_start)
+        if subtitles is not None:
+            _mux_subtitles(output, subtitles, clip)
+
+
+def _add_video(output: OutputContainer, clip: Clip) -> VideoStream:
+    video = output.add_stream(clip.codec, rate=25, options=clip.options)
+    assert isinstance(video, VideoStream)
+    context = video.codec_context
+    context.width, context.height, context.pix_fmt = clip.width, clip.height, clip.pixel_format
+    video.time_base = context.time_base = clip.time_base
+    context.sample_aspect_ratio = clip.aspect
+    context.colorspace, context.color_range = clip.matrix, clip.color_range
+    context.color_primaries, context.color_trc = clip.primaries, clip.transfer
+    if clip.rotation:
+        video.set_display_rotation(clip.rotation)
+    return video
+
+
+def _add_audio(output: OutputContainer, language: str) -> AudioStream:
+    sound = output.add_stream("libopus" if output.format.name == "webm" else "aac", rate=AUDIO_RATE)
+    assert isinstance(sound, AudioStream)
+    sound.metadata["language"] = language
+    return sound
+
+
+def _add_subtitles(output: OutputContainer, path: Path) -> Stream:
+    # Packets are made by hand, since the encoders want a whole ASS script.
+    subtitles = output.add_mux_stream("mov_text" if path.suffix == ".mp4" else "subrip")
+    subtitles.time_base = Fraction(1, 1000)
+    subtitles.metadata["language"] = "deu"
+    return subtitles
+
+
+def _mux_cover(output: OutputContainer) -> None:
+    cover = output.add_stream("mjpeg", rate=1)
+    assert isinstance(cover, VideoStream)
+    cover.width, cover.height, cover.pix_fmt = 32, 32, "yuvj420p"
+    cover.disposition = Disposition.attached_pic
+    frame = av.VideoFrame.from_ndarray(picture(32, 32), "rgb24").reformat(format="yuvj420p")
+    frame.pts = 0
+    output.mux(cover.encode(frame))
+
+
+def _mux_video(output: OutputContainer, video: VideoStream, clip: Clip) -> None:
+    matrix = {2: 5, 6: 5}.get(clip.matrix, clip.matrix)
+    for i, pts in enumerate(clip.pts):
+        frame = av.VideoFrame.from_ndarray(picture(clip.width, clip.height, i), "rgb24")
+        frame = frame.reformat(
+            format=clip.pixel_format,
+            dst_colorspace=matrix,
+            src_color_range=2,
+            dst_color_range=clip.color_range or 1,
+        )
+        frame.pts, frame.time_base = pts, clip.time_base
+        output.mux(video.encode(frame))
+    output.mux(video.encode(None))
+
+
+def _mux_audio(output: OutputContainer, sound: AudioStream, seconds: float, start: int) -> None:
+    noise = np.random.default_rng(sound.index).normal(scale=0.1, size=(2, 960)).astype(np.float32)
+    sample_format = sound.codec_context.format.name
+    for i in range(round(seconds * AUDIO_RATE / 960)):
+        packed = noise.T.reshape(1, -1) if sample_format == "flt" else noise
+        frame = av.AudioFrame.from_ndarray(packed, "flt" if sample_format == "flt" else "fltp", "stereo")
+        frame.sample_rate, frame.pts = AUDIO_RATE, start + i * 960
+        frame.time_base = Fraction(1, AUDIO_RATE)
+        output.mux(sound.encode(frame))
+    output.mux(sound.encode(None))
+
+
+def _mux_subtitles(output: OutputContainer, subtitles: Stream, clip: Clip) -> None:
+    for pts, duration, text in clip.subtitles:
+        data = text.encode()
+        if "mp4" in output.format.name:
+            data = len(data).to_bytes(2, "big") + data
+        packet = av.Packet(data)
+        packet.stream = subtitles
+        packet.time_base = Fraction(1, 1000)
+        packet.pts = packet.dts = pts
+        packet.duration = duration
+        output.mux(packet)
