@@ -5,17 +5,36 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Norm = Literal["instance", "instance_affine", "batch"]
 Upsample = Literal["transpose", "resize"]
 
 
+class InstanceNorm(nn.InstanceNorm2d):
+    """`nn.InstanceNorm2d`, faster in training on a CPU.
+
+    PyTorch's own leaves the channels-last layout and so copies every tensor twice; batch normalisation of
+    one picture at a time is the same function and does not.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: N,C,H,W; returns the same shape, each channel of each picture normalised."""
+        if not self.training or x.device.type != "cpu":
+            return super().forward(x)
+        pictures = [
+            F.batch_norm(picture, None, None, self.weight, self.bias, training=True, eps=self.eps)
+            for picture in x.split(1)
+        ]
+        return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
+
+
 def make_norm(norm: Norm, channels: int) -> nn.Module:
     """The normalisation layer called `norm` for N,C,H,W with `channels` channels."""
     if norm == "batch":
         return nn.BatchNorm2d(channels)
-    return nn.InstanceNorm2d(channels, affine=norm == "instance_affine")
+    return InstanceNorm(channels, affine=norm == "instance_affine")
 
 
 def needs_bias(norm: Norm) -> bool:

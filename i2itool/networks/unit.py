@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from i2itool.networks.blocks import LayerNorm, Upsample, upsampling
+from i2itool.networks.blocks import InstanceNorm, LayerNorm, Upsample, upsampling
 
 
 class ConvLeakyRelu(nn.Module):
@@ -32,10 +32,10 @@ class InstanceResBlock(nn.Module):
         super().__init__()
         self.model = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm(channels),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -173,7 +173,7 @@ class Unit2018ResBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        norm = nn.InstanceNorm2d
+        norm = InstanceNorm
         self.model = nn.Sequential(
             ConvBlock(channels, channels, 3, norm=norm(channels), activation=nn.ReLU(inplace=True)),
             ConvBlock(channels, channels, 3, norm=norm(channels)),
@@ -208,10 +208,10 @@ class Unit2018Vae(nn.Module):
         super().__init__()
         relu = nn.ReLU
         encoder: list[nn.Module] = [
-            ConvBlock(channels, width, 7, norm=nn.InstanceNorm2d(width), activation=relu(inplace=True))
+            ConvBlock(channels, width, 7, norm=InstanceNorm(width), activation=relu(inplace=True))
         ]
         for inputs in (width, width * 2):
-            norm = nn.InstanceNorm2d(inputs * 2)
+            norm = InstanceNorm(inputs * 2)
             encoder.append(
                 ConvBlock(inputs, inputs * 2, 4, stride=2, norm=norm, activation=relu(inplace=True))
             )
