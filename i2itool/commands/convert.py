@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -55,12 +56,10 @@ def command(
     from i2itool.conversion import convert
 
     reporter = open_reporter(quiet)
-    if output is not None and len(inputs) > 1:
-        make_folder(output)
     failures: list[tuple[Path, I2IError]] = []
-    for path in inputs:
+    for path, where in pair_outputs(inputs, output):
         try:
-            converted = convert(path, output, preset=preset, reporter=reporter, **options)
+            converted = convert(path, where, preset=preset, reporter=reporter, **options)
         except I2IError as error:
             if as_json:
                 print_json({"input": path, "error": str(error), "exit_code": error.exit_code})
@@ -80,14 +79,24 @@ def command(
         ctx.exit(SOME_FAILED)
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder for the outputs; raises OutputError where that cannot be."""
+def pair_outputs(inputs: Sequence[Path], output: Path | None) -> list[tuple[Path, Path | None]]:
+    """Each input with where it goes: many share the folder `output`, in which a folder keeps its own name.
+
+    Makes that folder; raises OutputError where it cannot be, and a usage error if two inputs have one name.
+    """
+    if output is None or len(inputs) == 1:
+        return [(path, output) for path in inputs]
+    names = [path.resolve().name for path in inputs]
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        raise click.UsageError(f"several inputs are called {twins[0]}; {output} can hold only one of them")
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(
-            f"cannot make folder {path}: {error.strerror}", hint="many inputs need a folder"
-        ) from error
+        hint = "several inputs need a folder"
+        raise OutputError(f"cannot make folder {output}: {error.strerror}", hint=hint) from error
+    return [
+        (path, output / name if path.is_dir() else output) for path, name in zip(inputs, names, strict=True)
+    ]
 
 
 def print_json(values: dict[str, object]) -> None:
