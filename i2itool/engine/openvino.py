@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from i2itool.engine.base import SizedEngine
 from i2itool.errors import EngineError
+from i2itool.networks import multiple_of
 
 
 @contextlib.contextmanager
@@ -37,6 +38,15 @@ def _without_telemetry() -> Iterator[None]:
 
 with _without_telemetry():
     import openvino
+    import openvino.frontend
+
+
+_FAILURES = (
+    openvino.frontend.GeneralFailure,
+    openvino.frontend.NotImplementedFailure,
+    openvino.frontend.OpConversionFailure,
+    openvino.frontend.OpValidationFailure,
+)
 
 
 class OpenVinoEngine(SizedEngine):
@@ -53,19 +63,21 @@ class OpenVinoEngine(SizedEngine):
         device: torch.device,
         precision: str = "auto",
     ) -> None:
-        """precision: "bf16", "fp32" or "auto"; asked-for bf16 is obeyed on any CPU, if slowly."""
+        """precision: "bf16", "fp32", or "auto" for bf16 where the CPU computes in it."""
         super().__init__(size, batch_size)
         assert device.type == "cpu"
         core = openvino.Core()
         if precision == "auto":
             precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
-        self.precision = precision
         try:
             model = _convert(network, (batch_size, 3, *size))
             compiled = core.compile_model(model, "CPU", _settings(precision))
-        except RuntimeError as error:
+        except (RuntimeError, *_FAILURES) as error:
             reason = str(error).strip().splitlines()[-1]
             raise EngineError(f"OpenVINO cannot compile this network: {reason}") from error
+        # What OpenVINO took, which can differ: a CPU without the instructions computes in float32.
+        taken = compiled.get_property("INFERENCE_PRECISION_HINT")
+        self.precision = "bf16" if taken == openvino.Type.bf16 else "fp32"
         self._request: Any = compiled.create_infer_request()  # Any: openvino's class is not typed
 
     def _translate(self, batch: Tensor) -> Tensor:
@@ -84,10 +96,13 @@ class OpenVinoEngine(SizedEngine):
 
 def _convert(network: nn.Module, shape: tuple[int, int, int, int]) -> Any:  # Any: openvino.Model
     exact = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
-    # OpenVINO traces the network with a torch function that is deprecated, and prints while it does.
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+    # Tracing runs the network once; a small picture spares the minute that a large one would take.
+    small = torch.zeros(1, 3, *(2 * multiple_of(network),) * 2)
+    # Both steps print and warn about things that no user can mend.
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        model = openvino.convert_model(exact, example_input=torch.zeros(shape))
+        traced = torch.jit.trace(exact, small, check_trace=False)  # type: ignore[no-untyped-call]
+        model = openvino.convert_model(traced, example_input=small)
     model.reshape(list(shape))
     return model
 

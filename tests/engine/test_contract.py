@@ -1,0 +1,193 @@
+"""What every engine promises, held against PyTorch itself; a new engine adds a line to `CASES`."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from i2itool.engine import ENGINES, Engine, open_engine
+from i2itool.engine.openvino import OpenVinoEngine
+from i2itool.errors import EngineError
+from i2itool.networks import build
+
+HEIGHT, WIDTH, BATCH = 32, 48, 3
+BF16_PSNR_DB = 40.0
+
+CASES = ("eager", "openvino", "openvino-fp32")
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "resnet": ("resnet", {"width": 4, "blocks": 2}),
+    "resnet-affine-dropout": (
+        "resnet",
+        {"width": 4, "blocks": 2, "norm": "instance_affine", "dropout": True},
+    ),
+    "resnet-batch-resize": ("resnet", {"width": 4, "blocks": 2, "norm": "batch", "upsample": "resize"}),
+    "unet": ("unet", {"width": 2, "depth": 5, "dropout": True}),
+    "unet-batch-resize": ("unet", {"width": 2, "depth": 5, "norm": "batch", "upsample": "resize"}),
+    "unit": ("unit", {"width": 4, "blocks": 1}),
+    "unit-resize": ("unit", {"width": 4, "blocks": 1, "upsample": "resize"}),
+    "unit2018": ("unit2018", {"width": 4, "blocks": 1}),
+}
+
+
+@dataclass
+class Opened:
+    engine: Engine
+    network: nn.Module
+
+
+def make_network(label: str) -> nn.Module:
+    name, hyper = NETWORKS[label]
+    torch.manual_seed(1)
+    return build(name, **hyper)
+
+
+def open_case(case: str, network: nn.Module, size: tuple[int, int], batch_size: int) -> Engine:
+    name, _, precision = case.partition("-")
+    if precision:
+        cpu = torch.device("cpu")
+        return OpenVinoEngine(network, size=size, batch_size=batch_size, device=cpu, precision=precision)
+    return open_engine(name, network, size=size, batch_size=batch_size, device="cpu")
+
+
+def pictures(count: int, *, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(count, 3, height, width, generator=generator) * 2 - 1
+
+
+def reference(network: nn.Module, batch: Tensor) -> Tensor:
+    with torch.no_grad():
+        output: Tensor = network.eval()(batch)
+    return output
+
+
+def assert_equal_enough(found: Tensor, expected: Tensor, precision: str) -> None:
+    assert found.shape == expected.shape
+    assert found.dtype == torch.float32
+    if precision == "fp32":
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        return
+    error = (found - expected).square().mean()
+    psnr_db = 10 * torch.log10(4 / error)
+    assert psnr_db >= BF16_PSNR_DB
+
+
+@pytest.fixture(scope="module", params=CASES)
+def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
+    network = make_network("resnet")
+    with open_case(request.param, network, (HEIGHT, WIDTH), BATCH) as engine:
+        yield Opened(engine, network)
+
+
+def test_every_engine_of_the_ladder_is_in_the_suite() -> None:
+    assert set(ENGINES) <= set(CASES)
+
+
+@pytest.mark.parametrize(
+    ("case", "label"),
+    [("eager", "resnet"), ("eager", "unit2018")]
+    + [("openvino-fp32", label) for label in NETWORKS]
+    + [("openvino-bf16", label) for label in ("resnet", "unet", "unit", "unit2018")],
+)
+def test_the_output_equals_pytorchs(case: str, label: str) -> None:
+    network = make_network(label)
+    # Not the size that a network is traced at: nothing of that may be baked in.
+    size = (96, 64) if label.startswith("unet") else (20, 36)
+    with open_case(case, network, size, 2) as engine:
+        found = engine(pictures(2, height=size[0], width=size[1]))
+    expected = reference(network, pictures(2, height=size[0], width=size[1]))
+    assert_equal_enough(found, expected, engine.precision)
+
+
+def test_a_batch_may_be_shorter_than_the_batch_size(opened: Opened) -> None:
+    for count in range(1, BATCH + 1):
+        found = opened.engine(pictures(count))
+        assert_equal_enough(found, reference(opened.network, pictures(count)), opened.engine.precision)
+
+
+def test_a_later_call_leaves_earlier_results_alone(opened: Opened) -> None:
+    first = opened.engine(pictures(BATCH, seed=0))
+    kept = first.clone()
+    second = opened.engine(pictures(BATCH, seed=1))
+    assert torch.equal(first, kept)
+    assert not torch.equal(first, second)
+
+
+def test_a_picture_does_not_depend_on_its_neighbours(opened: Opened) -> None:
+    batch = pictures(BATCH)
+    others = torch.cat([batch[:1], pictures(BATCH - 1, seed=7)])
+    torch.testing.assert_close(opened.engine(batch)[0], opened.engine(others)[0], rtol=0, atol=1e-6)
+
+
+def test_the_input_is_left_alone(opened: Opened) -> None:
+    batch = pictures(BATCH)
+    opened.engine(batch)
+    assert torch.equal(batch, pictures(BATCH))
+
+
+def test_any_memory_layout_is_taken(opened: Opened) -> None:
+    strided = pictures(BATCH).contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(opened.engine(strided), opened.engine(pictures(BATCH)), rtol=0, atol=1e-6)
+
+
+def test_the_output_may_be_altered_and_enter_autograd(opened: Opened) -> None:
+    output = opened.engine(pictures(1)).mul_(2)
+    weight = torch.ones((), requires_grad=True)
+    (gradient,) = torch.autograd.grad((output * weight).sum(), weight)
+    torch.testing.assert_close(gradient, output.sum())
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (1, 3, 32, 32),
+        (1, 1, HEIGHT, WIDTH),
+        (BATCH + 1, 3, HEIGHT, WIDTH),
+        (0, 3, HEIGHT, WIDTH),
+        (3, HEIGHT, WIDTH),
+    ],
+)
+def test_another_shape_is_refused(opened: Opened, shape: tuple[int, ...]) -> None:
+    with pytest.raises(EngineError, match="cannot take a batch of shape"):
+        opened.engine(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_closing_twice_is_harmless_and_a_closed_engine_says_so(case: str) -> None:
+    engine = open_case(case, make_network("resnet"), (HEIGHT, WIDTH), 1)
+    engine.close()
+    engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        engine(pictures(1))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_callers_network_is_neither_altered_nor_shared(case: str) -> None:
+    network = make_network("resnet").train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with open_case(case, network, (HEIGHT, WIDTH), 1) as engine:
+        expected = engine(pictures(1))
+        assert network.training
+        assert all(parameter.requires_grad for parameter in network.parameters())
+        assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.zero_()
+        assert torch.equal(engine(pictures(1)), expected)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_closing_lets_go_of_the_callers_network(case: str) -> None:
+    network = make_network("resnet")
+    watched = weakref.ref(network)
+    engine = open_case(case, network, (HEIGHT, WIDTH), 1)
+    engine.close()
+    del network
+    gc.collect()  # tracing leaves cycles
+    assert watched() is None
