@@ -73,7 +73,9 @@ def picture(width: int, height: int, shift: int = 0) -> NDArray[np.uint8]:
 
 def write_clip(path: Path, clip: Clip) -> None:
     """Encode `clip` with PyAV."""
-    with av.open(str(path), "w") as output:
+    # Starts other than 0 are rounded to ticks of the movie.
+    ticks = {"movie_timescale": str(clip.time_base.denominator * 1000)} if path.suffix == ".mp4" else {}
+    with av.open(str(path), "w", container_options=ticks) as output:
         output.metadata.update(clip.metadata)
         video = _add_video(output, clip)
         sounds = [_add_audio(output, language) for language in clip.audio_languages]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -59,6 +60,12 @@ class OtherStreams:
         """Whether the file has tags that MP4 has no place of its own for."""
         return any(key.lower() not in _COMMON_KEYS | _KEYS_OF_THE_MUXER for key in self._input.metadata)
 
+    @property
+    def start_ticks_per_second(self) -> int:
+        """A clock in which every stream's start is a whole number of ticks; 1 if all start at 0."""
+        clocks = [Fraction(stream.time_base or 1) for stream in self._input.streams if stream.start_time]
+        return math.lcm(*(clock.denominator for clock in clocks))
+
     def copy_head(self, output: OutputContainer) -> None:
         """Copy the tags of the file and its chapters; call it before the header is written."""
         for key, value in self._input.metadata.items():
@@ -103,6 +110,8 @@ class OtherStreams:
             if seconds is not None and _time(packet) > seconds:
                 self._waiting = packet
                 return
+            if self._is_end_of_subtitle(packet) and _is_mov(output.format.name):
+                continue
             packet.stream = self._outputs[packet.stream.index]
             if packet.dts is None and packet.pts is None:
                 # Cover pictures come without a time, but the muxers insist on one.
@@ -122,9 +131,13 @@ class OtherStreams:
             raise InputError(f"{self._path} cannot be read to its end: {error.strerror}") from error
         return packet
 
+    def _is_end_of_subtitle(self, packet: av.Packet[Stream]) -> bool:
+        """Whether this is one of the empty texts that QuickTime ends subtitles with; its muxer adds them."""
+        return packet.stream.type == "subtitle" and _is_mov(self.format_name) and bytes(packet) == b"\x00\x00"
+
     def _is_remade(self, stream: Stream) -> bool:
         """Whether the muxer makes this stream anew, from the chapters or from the time code in the tags."""
-        if not isinstance(stream, DataStream) or "mov" not in self._input.format.name:
+        if not isinstance(stream, DataStream) or not _is_mov(self.format_name):
             return False
         is_chapter_text = stream.name == "bin_data" and bool(self._input.chapters())
         return "timecode" in stream.metadata or is_chapter_text
@@ -152,6 +165,11 @@ class OtherStreams:
             mimetype = "image/jpeg" if suffix == "jpg" else f"image/{suffix}"
             name = stream.metadata.get("filename", f"cover.{suffix}")
             output.add_attachment(name, stream.metadata.get("mimetype", mimetype), bytes(packet))
+
+
+def _is_mov(format_name: str) -> bool:
+    """Whether FFmpeg's name of a container, of a reader or of a writer, is of QuickTime's family."""
+    return bool({"mov", "mp4", "ipod", "3gp"}.intersection(format_name.split(",")))
 
 
 def _is_flush(packet: av.Packet[Stream]) -> bool:

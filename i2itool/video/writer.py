@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -23,6 +24,8 @@ from i2itool.video.reader import PictureCoding
 
 # Only a ratio; where a container names no rate, time stamps still tell the truth.
 _RATE_IF_UNKNOWN = Fraction(25)
+# Of the MP4 muxer, a second; the most is what its 32-bit field holds.
+_MOVIE_TICKS, _MOST_MOVIE_TICKS = 1000, 2**31 - 1
 
 
 class VideoWriter:
@@ -39,8 +42,8 @@ class VideoWriter:
         coding: PictureCoding,
         others: OtherStreams,
         *,
-        codec: str | None = None,
-        crf: int = 18,
+        codec: str | None,
+        crf: int,
     ) -> None:
         self._path = path
         self._others = others
@@ -114,13 +117,20 @@ def _muxer(path: Path, partial: Path, others: OtherStreams) -> Iterator[OutputCo
 
 def _muxer_options(path: Path, others: OtherStreams) -> dict[str, str]:
     suffix = path.suffix.lower()
-    if suffix in (".mp4", ".m4v", ".mov") and others.has_unusual_tags:
-        # These have a place of their own for the common tags only, and would drop the rest.
-        return {"movflags": "use_metadata_tags"}
     if suffix in (".ts", ".m2ts", ".mts") and others.format_name == "mpegts":
         # By default the muxer starts at a time of its own.
         return {"mpegts_copyts": "1"}
-    return {}
+    if suffix not in (".mp4", ".m4v", ".mov"):
+        return {}
+    options = {}
+    if others.has_unusual_tags:
+        # There is a place of its own for the common tags only; the rest would be dropped.
+        options["movflags"] = "use_metadata_tags"
+    ticks = math.lcm(_MOVIE_TICKS, others.start_ticks_per_second)
+    if _MOVIE_TICKS < ticks <= _MOST_MOVIE_TICKS:
+        # A late start is written in ticks of the whole movie, and rounded to them.
+        options["movie_timescale"] = str(ticks)
+    return options
 
 
 def _add_video(
