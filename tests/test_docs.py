@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+import cv2
+import numpy as np
 import pytest
 
 from i2itool.cli import COMMANDS, main
 from i2itool.errors import I2IError
+from i2itool.networks import build
+from i2itool.preset import Network, Preset, write_preset
+from i2itool.weights import save_weights
 
 ROOT = Path(__file__).parents[1]
 HEADING = re.compile(r"^#+ (i2itool.*)$")
@@ -73,3 +78,36 @@ def test_every_exit_code_is_documented_in_cli_md_and_readme() -> None:
 def test_the_readme_opens_with_the_two_commands_that_set_everything_up() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"^    (make \w+)", readme, flags=re.MULTILINE)[:2] == ["make demo", "make test"]
+
+
+# The examples
+
+
+def write_preset_folder(folder: Path, name: str) -> None:
+    """A preset with random weights, so small that the examples are quick."""
+    folder.mkdir(parents=True)
+    hyper = {"width": 4, "blocks": 1}
+    weights = save_weights(folder / "a2b.safetensors", build("resnet", **hyper).state_dict())
+    network = Network(name="resnet", hyper=hyper)
+    write_preset(Preset(name=name, summary="random", network=network, a2b=weights), folder)
+
+
+def test_the_examples_of_the_api_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_clip: Callable[..., Path]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("I2ITOOL_PRESETS", str(tmp_path / "presets"))
+    write_preset_folder(tmp_path / "presets/day2night", "day2night")
+    make_clip("clip.mp4")
+    cv2.imwrite("photo.png", np.zeros((20, 30, 3), np.uint8))
+
+    text = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    for number, example in enumerate(examples):
+        exec(compile(example, f"docs/api.md, example {number + 1}", "exec"), {})
+
+    assert len(examples) == 4
+    assert (tmp_path / "night.mp4").is_file()
+    translated = cv2.imread("photo_night.png")
+    assert translated is not None
+    assert translated.shape == (20, 30, 3)
