@@ -28,7 +28,8 @@ def read_checkpoint(file: Path) -> dict[str, Tensors]:
     """
     if not file.is_file():
         raise InputError(f"no such file: {file}")
-    loaded = _load_safetensors(file) if file.suffix == ".safetensors" else _load_torch(file)
+    start = _first_bytes(file)
+    loaded = _load_safetensors(file) if file.suffix == ".safetensors" else _load_torch(file, start)
     found = {".".join(path): tensors for path, tensors in _state_dicts(loaded, ())}
     if not found:
         raise InputError(f"{file} holds no network weights", hint="a file with a state dict is wanted")
@@ -42,9 +43,7 @@ def _load_safetensors(file: Path) -> Tensors:
         raise InputError(f"{file} is not a safetensors file: {error}") from error
 
 
-def _load_torch(file: Path) -> Any:  # Any: whatever plain data the file holds
-    with file.open("rb") as opened:
-        start = opened.read(2)
+def _load_torch(file: Path, start: bytes) -> Any:  # Any: whatever plain data the file holds
     if start != b"PK" and start[:1] != b"\x80":
         raise InputError(f"{file} is not a PyTorch file", hint="give a .pth, .pt or .safetensors file")
     try:
@@ -55,10 +54,18 @@ def _load_torch(file: Path) -> Any:  # Any: whatever plain data the file holds
             hint="where you trust it, save its weights alone: "
             "torch.save(torch.load(FILE, weights_only=False).state_dict(), 'weights.pth')",
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        # What torch says of a cut, an archived-code or an empty file; its later lines are of no use here.
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        # What torch says of a file that is cut, or holds archived code; its later lines are of no use here.
         reason = next(iter(str(error).splitlines()), "") or "it ends too early"
         raise InputError(f"{file} is damaged or not a file of weights: {reason}") from error
+
+
+def _first_bytes(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(2)
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from error
 
 
 def _state_dicts(loaded: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Tensors]]:
