@@ -119,9 +119,11 @@ class TrainConfig(_Table):
     checkpoint_every: int = Field(default=500, ge=1)
 
     @model_validator(mode="after")
-    def _crop_fits(self) -> TrainConfig:
+    def _parts_fit(self) -> TrainConfig:
         if self.crop_px > self.load_px:
             raise ValueError(f"the crop ({self.crop_px} px) is larger than the picture ({self.load_px} px)")
+        if (self.generator.name == "unit") != (self.method == "unit"):
+            raise ValueError(f"method {self.method} cannot train generator '{self.generator.name}'")
         return self
 
 

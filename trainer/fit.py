@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from types import FrameType
 
 import torch
 
@@ -17,17 +14,18 @@ from i2itool.preset import Preset
 
 from .checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
 from .config import AdamRecipe, TrainConfig
-from .cyclegan import CycleGanTask
 from .data import UnpairedData
 from .export import export_preset
+from .interrupt import interruption
 from .preview import render_preview, write_picture
 from .run import RunFolder
 from .task import Task
-from .unit import UnitTask
+from .tasks import make_task
 from .watch import check_finite
 
-TASKS: dict[str, Callable[[TrainConfig, torch.device], Task]] = {"cyclegan": CycleGanTask, "unit": UnitTask}
 NUM_SAMPLES = 4
+
+logger = logging.getLogger("i2itool.trainer")
 
 
 def fit(
@@ -39,15 +37,14 @@ def fit(
     ends the step at hand, saves, exports what there is and raises KeyboardInterrupt. Raises TrainingError
     when a loss is not finite; the last checkpoint is then from before.
     """
-    run.open(config)
     torch.manual_seed(config.seed)
-    task: Task = TASKS[config.method](config, device)
+    task = make_task(config, device)
+    run.open(config)
     first = _resume(task, run)
     samples = data.samples(NUM_SAMPLES)
     saved = first
 
-    reporter.start(f"train {config.name}", config.steps, done=first, unit="steps")
-    with _interruption() as interrupted:
+    with interruption() as interrupted, _reported(reporter, config, first):
         began = time.monotonic()
         for step, batch in enumerate(data.stream(first, config.steps), start=first):
             # All that is random in a step comes from the seed and the step: there is no generator to save.
@@ -65,15 +62,16 @@ def fit(
             if done % config.preview_every == 0:
                 write_picture(run.preview(done), render_preview(task.translators(), samples, device))
             if done % config.checkpoint_every == 0 or done == config.steps or interrupted():
-                save_checkpoint(run.checkpoints, done, {"step": done, "task": task.state()})
+                state = {"step": done, "config": config.model_dump(), "task": task.state()}
+                save_checkpoint(run.checkpoints, done, state)
                 saved = done
             if interrupted():
                 break
-    reporter.finish()
 
     sample = render_preview(task.translators(), samples, device)
     preset = export_preset(run.preset, task, config, step=saved, sample=sample)
     if saved < config.steps:
+        logger.info("stopped after step %d of %d; the same command goes on from there", saved, config.steps)
         raise KeyboardInterrupt
     return preset
 
@@ -81,11 +79,11 @@ def fit(
 def _resume(task: Task, run: RunFolder) -> int:
     """Load the last checkpoint, if there is one; returns the number of steps done."""
     checkpoints = list_checkpoints(run.checkpoints)
-    if not checkpoints:
-        return 0
-    state = load_checkpoint(checkpoints[-1])
-    task.load_state(state["task"])
-    step: int = state["step"]
+    step = 0
+    if checkpoints:
+        state = load_checkpoint(checkpoints[-1])
+        task.load_state(state["task"])
+        step = state["step"]
     run.trim_log(step)
     return step
 
@@ -107,30 +105,10 @@ def _note(losses: dict[str, float]) -> str:
     return " ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
 
 
-@dataclass(slots=True)
-class _Flag:
-    is_set: bool = False
-
-    def __call__(self) -> bool:
-        return self.is_set
-
-
 @contextmanager
-def _interruption() -> Iterator[_Flag]:
-    """A flag that the first Ctrl-C or SIGTERM sets; the second one interrupts at once."""
-    flag = _Flag()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        if flag.is_set:
-            raise KeyboardInterrupt
-        flag.is_set = True
-
-    if threading.current_thread() is not threading.main_thread():
-        yield flag
-        return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+def _reported(reporter: Reporter, config: TrainConfig, first: int) -> Iterator[None]:
+    reporter.start(f"train {config.name}", config.steps, done=first, unit="steps")
     try:
-        yield flag
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        reporter.finish()

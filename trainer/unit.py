@@ -48,7 +48,7 @@ class UnitTask(AdversarialTask):
         losses = {}
         with self._autocast():
             with torch.no_grad():
-                fake_a, fake_b = self._cross(_with_noise(self.coupled.encode(real_a, real_b)))
+                fake_a, fake_b = self._cross(with_noise(self.coupled.encode(real_a, real_b)))
             for name, real, fake in (("D_A", real_a, fake_a), ("D_B", real_b, fake_b)):
                 real_loss = cross_entropy(self._judge(name, real), is_real=True)
                 fake_loss = cross_entropy(self._judge(name, fake), is_real=False)
@@ -61,11 +61,11 @@ class UnitTask(AdversarialTask):
         self._freeze_critics(True)
         with self._autocast():
             # Each picture comes back through its own VAE and crosses over to the other domain ...
-            code = _with_noise(self.coupled.encode(real_a, real_b))
+            code = with_noise(self.coupled.encode(real_a, real_b))
             in_a, in_b = self.coupled.decode(code)
             (same_a, fake_a), (fake_b, same_b) = in_a.chunk(2), in_b.chunk(2)
             # ... and each translation crosses back.
-            cycle_code = _with_noise(self.coupled.encode(fake_a, fake_b))
+            cycle_code = with_noise(self.coupled.encode(fake_a, fake_b))
             cycle_a, cycle_b = self._cross(cycle_code)
             losses = {
                 "G_A": cross_entropy(self._judge("D_A", fake_a), is_real=True),
@@ -104,7 +104,8 @@ class UnitTask(AdversarialTask):
         return ways
 
 
-def _with_noise(mean: Tensor) -> Tensor:
+def with_noise(mean: Tensor) -> Tensor:
+    """Draw from q(z | x), the Gaussian of unit variance around `mean`; draws from torch's generator."""
     return mean + torch.randn_like(mean)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, get_args
 
 from torch import Tensor, nn
 
 from i2itool.errors import PresetError
+from i2itool.networks.blocks import Norm, Upsample
 from i2itool.networks.cyclegan import ResnetGenerator, UnetGenerator
 from i2itool.networks.unit import Unit2018Vae, UnitTranslator
 
@@ -30,18 +31,42 @@ GENERATORS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
+_CHOICES = {"norm": get_args(Norm), "upsample": get_args(Upsample)}
+_FLAGS = ("dropout",)
+_SMALLEST = {"blocks": 0, "shared_blocks": 0, "depth": 5}  # a U-Net has five levels of its own widths
+
+
 def build(name: str, **hyper: Any) -> nn.Module:  # Any: each generator has hyper-parameters of its own
     """Make the generator `name` with fresh weights; it follows the `Generator` protocol.
 
     name: resnet, unet, unit or unit2018.  hyper: keyword arguments of its class.
-    Raises PresetError for an unknown name or a hyper-parameter that the generator does not have.
+    Raises PresetError for an unknown name, a hyper-parameter that the generator does not have, or an
+    impossible value of one.
     """
     if name not in GENERATORS:
         raise PresetError(f"unknown network: {name}", hint=f"one of {', '.join(GENERATORS)}")
+    for key, value in hyper.items():
+        _check(name, key, value)
     try:
         return GENERATORS[name](**hyper)
     except TypeError as error:
         raise PresetError(f"network '{name}' does not take these settings: {error}") from error
+
+
+def _check(name: str, key: str, value: object) -> None:
+    """Hyper-parameters come from files that people write: refuse what a constructor would misread."""
+    if key in _CHOICES:
+        wanted = f"one of {', '.join(_CHOICES[key])}"
+        is_right = value in _CHOICES[key]
+    elif key in _FLAGS:
+        wanted = "true or false"
+        is_right = isinstance(value, bool)
+    else:
+        smallest = _SMALLEST.get(key, 1)
+        wanted = f"a whole number, {smallest} or more"
+        is_right = isinstance(value, int) and not isinstance(value, bool) and value >= smallest
+    if not is_right:
+        raise PresetError(f"network '{name}' cannot have {key} = {value!r}", hint=wanted)
 
 
 def multiple_of(network: nn.Module) -> int:

@@ -25,7 +25,7 @@ class InstanceNorm(nn.InstanceNorm2d):
             return super().forward(x)
         pictures = [
             F.batch_norm(picture, None, None, self.weight, self.bias, training=True, eps=self.eps)
-            for picture in x.split(1)
+            for picture in torch.split(x, 1)
         ]
         return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
 

@@ -1,0 +1,32 @@
+"""The methods by name, and a check that a recipe's networks take its crops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from i2itool.errors import PresetError, TrainingError
+from i2itool.networks import build, multiple_of
+
+from .config import TrainConfig
+from .cyclegan import CycleGanTask
+from .task import Task
+from .unit import UnitTask
+
+TASKS: dict[str, Callable[[TrainConfig, torch.device], Task]] = {"cyclegan": CycleGanTask, "unit": UnitTask}
+
+
+def make_task(config: TrainConfig, device: torch.device) -> Task:
+    """The method of `config` with fresh networks; raises TrainingError if they cannot be made."""
+    try:
+        multiple = multiple_of(build(config.generator.name, **config.generator.hyper))
+    except PresetError as error:
+        raise TrainingError(error.message, hint=error.hint) from error
+    if config.crop_px % multiple:
+        raise TrainingError(f"the crop of {config.crop_px} px must be a multiple of {multiple}")
+    least_px = 4 * 2**config.critic.depth if config.method == "cyclegan" else 2 * multiple
+    if config.crop_px < least_px:
+        hint = "a larger --size, or a smaller --critic-depth"
+        raise TrainingError(f"the crop must be at least {least_px} px for these critics", hint=hint)
+    return TASKS[config.method](config, device)
