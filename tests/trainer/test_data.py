@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from i2itool.trainer.data import (
     PictureFolder,
     UnpairedData,
@@ -18,6 +17,7 @@ from i2itool.trainer.data import (
     load_picture,
     resize_short_side,
 )
+from numpy.typing import NDArray
 
 from i2itool.errors import InputError
 
