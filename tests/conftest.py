@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,6 +16,10 @@ from av.container import OutputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+
+from i2itool.networks import build
+from i2itool.preset import Network, Preset, write_preset
+from i2itool.weights import save_weights
 
 AUDIO_RATE = 48000
 
@@ -54,12 +59,29 @@ MakeClip = Callable[..., Path]
 
 @pytest.fixture
 def make_clip(tmp_path: Path) -> MakeClip:
-    """Write a clip: make_clip("name.mp4", Clip(...)) -> its path."""
+    """Write a clip: make_clip("name.mp4", rotation=90) -> its path; the keywords are those of `Clip`."""
 
-    def make(name: str, clip: Clip | None = None) -> Path:
+    def make(name: str, **keywords: Any) -> Path:  # Any: the fields of Clip, checked by its constructor
         path = tmp_path / name
-        write_clip(path, clip or Clip())
+        write_clip(path, Clip(**keywords))
         return path
+
+    return make
+
+
+@pytest.fixture
+def make_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Write a tiny preset of random a2b weights, found by name: make_preset("tiny") -> its folder."""
+    presets = tmp_path / "presets"
+    monkeypatch.setenv("I2ITOOL_PRESETS", str(presets))
+
+    def make(name: str) -> Path:
+        folder = presets / name
+        folder.mkdir(parents=True)
+        weights = save_weights(folder / "a2b.safetensors", build("resnet", width=4, blocks=1).state_dict())
+        network = Network(name="resnet", hyper={"width": 4, "blocks": 1})
+        write_preset(Preset(name=name, summary="random", network=network, a2b=weights), folder)
+        return folder
 
     return make
 

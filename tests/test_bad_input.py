@@ -16,27 +16,17 @@ import torch
 from click.testing import CliRunner, Result
 
 from i2itool.cli import main
-from i2itool.networks import build
-from i2itool.preset import Network, Preset, write_preset
-from i2itool.weights import save_weights
 
 MakeClip = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_preset: Callable[[str], Path]
+) -> Iterator[None]:
     """A working folder with a preset `tiny`; the command line's logging ends with the test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("I2ITOOL_PRESETS", str(tmp_path / "presets"))
-    folder = tmp_path / "presets" / "tiny"
-    folder.mkdir(parents=True)
-    network = build("resnet", width=4, blocks=1)
-    weights = save_weights(folder / "a2b.safetensors", network.state_dict())
-    hyper = {"width": 4, "blocks": 1}
-    write_preset(
-        Preset(name="tiny", summary="random", network=Network(name="resnet", hyper=hyper), a2b=weights),
-        folder,
-    )
+    make_preset("tiny")
     root, ours = logging.getLogger(), logging.getLogger("i2itool")
     before = root.handlers[:], root.level, ours.level
     yield

@@ -13,9 +13,6 @@ import pytest
 
 from i2itool.cli import COMMANDS, main
 from i2itool.errors import I2IError
-from i2itool.networks import build
-from i2itool.preset import Network, Preset, write_preset
-from i2itool.weights import save_weights
 
 ROOT = Path(__file__).parents[1]
 HEADING = re.compile(r"^#+ (i2itool.*)$")
@@ -83,21 +80,14 @@ def test_the_readme_opens_with_the_two_commands_that_set_everything_up() -> None
 # The examples
 
 
-def write_preset_folder(folder: Path, name: str) -> None:
-    """A preset with random weights, so small that the examples are quick."""
-    folder.mkdir(parents=True)
-    hyper = {"width": 4, "blocks": 1}
-    weights = save_weights(folder / "a2b.safetensors", build("resnet", **hyper).state_dict())
-    network = Network(name="resnet", hyper=hyper)
-    write_preset(Preset(name=name, summary="random", network=network, a2b=weights), folder)
-
-
 def test_the_examples_of_the_api_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_clip: Callable[..., Path]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_clip: Callable[..., Path],
+    make_preset: Callable[[str], Path],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("I2ITOOL_PRESETS", str(tmp_path / "presets"))
-    write_preset_folder(tmp_path / "presets/day2night", "day2night")
+    make_preset("day2night")
     make_clip("clip.mp4")
     cv2.imwrite("photo.png", np.zeros((20, 30, 3), np.uint8))
 
