@@ -21,7 +21,7 @@ from i2itool.video.reader import VideoReader
 
 DEMO = Path("demo")
 # About a minute on two cores; enough for the dusk to be learnt, not for more.
-STEPS = 400
+STEPS = 300
 SHORT_SIDE_PX = 96
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     started = time.monotonic()
     run = DEMO / "run"
     recipe = ["--steps", STEPS, "--size", 64, "--batch-size", 1, "--lr", 0.001, "--preview-every", 100]
-    networks = ["--width", 16, "--blocks", 3, "--critic-width", 16]
+    networks = ["--width", 16, "--blocks", 3, "--upsample", "resize", "--critic-width", 16]
     i2itool("train", DEMO / "A", DEMO / "B", "--name", "demo", "--out", run, "--restart", *recipe, *networks)
     say(f"   trained in {time.monotonic() - started:.0f} s")
 
