@@ -74,11 +74,11 @@ def compare(source: Path, target: Path, *, with_pictures: bool) -> str:
 
 
 def frame_times(path: Path) -> list[Fraction]:
-    """The time of every frame in seconds, straight from the decoder."""
+    """The time of every frame in seconds, straight from the decoder; sorted, for some files mix them up."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        return [_seconds(frame.pts, frame.time_base) for frame in container.decode(stream)]
+        return sorted(_seconds(frame.pts, frame.time_base) for frame in container.decode(stream))
 
 
 def other_packets(path: Path) -> list[Packets]:

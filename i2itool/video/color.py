@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import av
 import cv2
@@ -89,9 +90,10 @@ class RgbReader:
 class RgbWriter:
     """Turns RGB into frames for an encoder, by the same arithmetic backwards."""
 
-    def __init__(self, pixel_format: str, tags: ColorTags) -> None:
+    def __init__(self, pixel_format: str, tags: ColorTags, *, is_left_sited: bool = False) -> None:
         self._pixel_format = pixel_format
         self._tags = tags
+        self._is_left_sited = is_left_sited
         self._reformatter = VideoReformatter()
 
     def __call__(self, pixels: Pixels) -> av.VideoFrame:
@@ -99,11 +101,21 @@ class RgbWriter:
         height, width = pixels.shape[:2]
         matrix = _resolved_matrix(self._tags, width, height)
         color_range = self._tags.color_range or LIMITED_RANGE
-        # swscale rounds down the chroma of full-range pictures, half a level on average; cv2 rounds.
+        # Not swscale: it rounds down the chroma of full-range pictures, half a level on average, and
+        # PyAV cannot tell it where chroma samples lie.
         planes = cv2.transform(pixels, rgb_to_yuv(matrix, full_range=color_range == FULL_RANGE))
-        stacked = np.ascontiguousarray(planes.transpose(2, 0, 1), dtype=np.uint8)
-        frame = av.VideoFrame.from_ndarray(stacked, "yuv444p")
-        frame.colorspace, frame.color_range = matrix, color_range
+        subsampling = self._pixel_format[:6] + "p"
+        frame = av.VideoFrame(width, height, subsampling)
+        for i, plane in enumerate(frame.planes):
+            samples = planes[..., i]
+            if i > 0:
+                samples = subsample(samples, subsampling, is_left_sited=self._is_left_sited)
+            # Planes are writable buffers, though PyAV's stub does not say so.
+            np.frombuffer(cast(bytearray, plane), np.uint8).reshape(plane.height, -1)[:, : plane.width] = (
+                samples
+            )
+        if subsampling == self._pixel_format:
+            return frame
         swscale_matrix = BT470BG if matrix == SMPTE170M else matrix
         return self._reformatter.reformat(
             frame,
@@ -114,6 +126,18 @@ class RgbWriter:
             dst_color_range=color_range,
             interpolation=_SCALING,
         )
+
+
+def subsample(
+    chroma: NDArray[np.integer[Any] | np.floating[Any]], pixel_format: str, *, is_left_sited: bool
+) -> NDArray[np.uint8]:
+    """Fewer chroma samples from H,W uint8: at the left of those that they stand for, or in their middle."""
+    rows, columns = {"yuv420p": (2, 2), "yuv422p": (1, 2)}.get(pixel_format, (1, 1))
+    weights = np.array([[1.0, 2.0, 1.0] if is_left_sited and columns == 2 else [1.0] * columns])
+    kernel = np.tile(weights, (rows, 1))
+    anchor = (weights.size // 3, 0)
+    smooth = cv2.filter2D(chroma, -1, kernel / kernel.sum(), anchor=anchor, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(smooth[::rows, ::columns], dtype=np.uint8)
 
 
 def rgb_to_yuv(matrix: int, *, full_range: bool) -> NDArray[np.float64]:

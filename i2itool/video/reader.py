@@ -19,10 +19,13 @@ from i2itool.errors import InputError
 from i2itool.frames import Frame, VideoInfo
 from i2itool.video.color import RGB, UNSPECIFIED, ColorTags, RgbReader, check_color, matrix_for_size
 from i2itool.video.orientation import Orientation
+from i2itool.video.stamps import Stamps
 
 # Only of these containers does the header or the index tell how much should follow.
 _INDEXED_FORMATS = ("mov", "avi")
-_TIMED_FORMATS = ("mov", "avi", "matroska")
+_TIMED_FORMATS = ("avi", "matroska")
+# Beyond this, frames are missing; within it, the container may have rounded.
+_SLACK_SECONDS, _SLACK = 0.25, 0.005
 _PICTURES_THAT_ARE_NOT_VIDEO = (
     Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 )
@@ -121,15 +124,19 @@ class VideoReader:
     def _decode(self) -> Iterator[av.VideoFrame]:
         time = 0.0
         last_seconds = 0.0
+        stamps = Stamps()
         try:
             for packet in self._container.demux():
                 if packet.stream.index != self.stream_index:
                     last_seconds = max(last_seconds, _end_seconds(packet))
                     continue
-                if packet.is_corrupt:
+                # In transport streams this marks any hiccup of the reception; the decoder copes.
+                if packet.is_corrupt and self._container.format.name != "mpegts":
                     raise InputError(f"{self.path} is damaged or truncated at {time:.3f} s")
                 last_seconds = max(last_seconds, _end_seconds(packet))
+                stamps.see(packet)
                 for frame in self._stream.decode(packet):
+                    frame.pts = stamps.of(frame, is_reordered=self._stream.codec_context.has_b_frames)
                     time = frame.time if frame.time is not None else time
                     yield frame
         except av.FFmpegError as error:
@@ -191,8 +198,7 @@ class VideoReader:
         if duration is None or not self._container.format.name.startswith(_TIMED_FORMATS):
             return
         declared_seconds = (start + duration) / av.time_base
-        # Containers round durations; a file cut short lacks more than this, or it lacks nothing to see.
-        if last_seconds < declared_seconds - max(1.0, 0.02 * declared_seconds):
+        if last_seconds < declared_seconds - max(_SLACK_SECONDS, _SLACK * declared_seconds):
             raise InputError(
                 f"{self.path} is truncated: it ends at {last_seconds:.3f} s of {declared_seconds:.3f} s"
             )

@@ -17,7 +17,14 @@ from av.video.stream import VideoStream
 from i2itool.errors import OutputError
 from i2itool.frames import Frame, VideoInfo
 from i2itool.video.color import RgbWriter
-from i2itool.video.encoders import choose_codec, choose_pixel_format, quality_options
+from i2itool.video.encoders import (
+    choose_codec,
+    choose_pixel_format,
+    encoder_time_base,
+    is_left_sited,
+    quality_options,
+    storable_tags,
+)
 from i2itool.video.partial import whole_file
 from i2itool.video.passthrough import OtherStreams
 from i2itool.video.reader import PictureCoding
@@ -47,6 +54,7 @@ class VideoWriter:
     ) -> None:
         self._path = path
         self._others = others
+        self._time_base = info.time_base
         self._context = self._opened(choose_codec(path, codec), crf, info, coding)
         # Encoders keep time stamps but lose durations; these are of the frames still inside.
         self._durations: dict[int, int] = {}
@@ -63,7 +71,7 @@ class VideoWriter:
     def write(self, frame: Frame) -> None:
         """Encode a frame; its time stamp is kept."""
         picture = self._to_planes(frame.pixels)
-        picture.pts, picture.time_base = frame.pts, frame.time_base
+        picture.pts, picture.time_base = frame.pts, self._stream.codec_context.time_base
         self._durations[frame.pts] = frame.duration
         self._encode(picture)
 
@@ -80,7 +88,11 @@ class VideoWriter:
             self._others.copy_video_tags(self._stream)
             self._others.add_to(self._container, after_video=True)
             _write_header(self._path, self._container, self._stream)
-            self._to_planes = RgbWriter(self._stream.pix_fmt or coding.pixel_format, coding.tags)
+            self._to_planes = RgbWriter(
+                self._stream.pix_fmt or coding.pixel_format,
+                storable_tags(codec, coding.tags),
+                is_left_sited=is_left_sited(codec),
+            )
             yield
             self._encode(None)
             with _as_output_error(self._path):
@@ -89,10 +101,11 @@ class VideoWriter:
     def _encode(self, picture: av.VideoFrame | None) -> None:
         with _as_output_error(self._path):
             for packet in self._stream.encode(picture):
+                packet.time_base = self._time_base
                 if packet.pts is not None:
                     packet.duration = self._durations.pop(packet.pts, packet.duration)
                 if packet.dts is not None:
-                    self._others.mux_until(self._container, packet.dts * Fraction(packet.time_base))
+                    self._others.mux_until(self._container, packet.dts * self._time_base)
                 self._container.mux_one(packet)
 
 
@@ -149,10 +162,12 @@ def _add_video(
     context = stream.codec_context
     context.width, context.height = info.width, info.height
     context.pix_fmt = choose_pixel_format(codec, coding.pixel_format, width=info.width, height=info.height)
-    stream.time_base = context.time_base = info.time_base
+    stream.time_base = info.time_base
+    context.time_base = encoder_time_base(codec, info.time_base)
     context.sample_aspect_ratio = coding.sample_aspect_ratio
-    context.colorspace, context.color_range = coding.tags.matrix, coding.tags.color_range
-    context.color_primaries, context.color_trc = coding.tags.primaries, coding.tags.transfer
+    tags = storable_tags(codec, coding.tags)
+    context.colorspace, context.color_range = tags.matrix, tags.color_range
+    context.color_primaries, context.color_trc = tags.primaries, tags.transfer
     if container.format.name == "avi":
         # AVI stores no time stamps, so frames must lie in the order in which they are shown.
         context.max_b_frames = 0

@@ -1,0 +1,266 @@
+"""`convert` and `load_preset` as the Python API offers them."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from i2itool import convert, load_preset
+from i2itool.console import SilentReporter
+from i2itool.conversion import ConvertKeywords, convert_video
+from i2itool.errors import InputError, OutputError, PresetError
+from i2itool.frames import Pixels
+from i2itool.options import ConvertOptions
+from i2itool.translator import Translator
+from i2itool.video.images import read_picture, write_picture
+from i2itool.video.reader import VideoReader
+
+MakeClip = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_preset: Callable[[str], Path]) -> None:
+    """A preset `tiny`, and a working folder."""
+    monkeypatch.chdir(tmp_path)
+    make_preset("tiny")
+
+
+@pytest.fixture
+def pixels() -> Pixels:
+    return np.random.default_rng(0).integers(0, 256, (30, 42, 3), dtype=np.uint8)
+
+
+class Negative(nn.Module):
+    """Turns pictures into their negatives."""
+
+    multiple_of = 4
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -x
+
+
+class Broken(Negative):
+    """Fails at the picture after `good` ones."""
+
+    def __init__(self, error: BaseException, good: int) -> None:
+        super().__init__()
+        self.error = error
+        self.good = good
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.good -= 1
+        if self.good < 0:
+            raise self.error
+        return super().forward(x)
+
+
+class CountingReporter(SilentReporter):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+        self.done = 0
+
+    def start(self, label: str, total: int | None, *, done: int = 0, unit: str = "frames") -> None:
+        self.told.append((label, total, unit))
+
+    def advance(self, count: int = 1, *, note: str = "") -> None:
+        self.done += count
+
+    def finish(self) -> None:
+        self.told.append("finish")
+
+
+def read_frames(path: Path) -> Pixels:
+    with VideoReader(path) as reader:
+        return np.stack([frame.pixels for frame in reader])
+
+
+def luma(frames: Pixels) -> NDArray[np.float64]:
+    return frames @ np.array([0.299, 0.587, 0.114])
+
+
+# Videos
+
+
+def test_a_video_is_translated_beside_its_input(make_clip: MakeClip) -> None:
+    source = make_clip("clip.mp4", audio_languages=["eng"])
+    reporter = CountingReporter()
+
+    result = convert(source, preset="tiny", engine="eager", crf=4, batch_size=5, reporter=reporter)
+
+    assert result.output == source.with_name("clip_tiny.mp4")
+    assert result.num_frames == reporter.done == 12
+    assert reporter.told == [("clip.mp4", 12, "frames"), "finish"]
+    with load_preset("tiny") as loaded:
+        expected = loaded.translate(read_frames(source), engine="eager")
+    # A random network paints colours finer than 4:2:0 can hold, but their brightness is held.
+    assert np.abs(luma(read_frames(result.output)) - luma(expected)).mean() < 4
+    assert np.abs(luma(read_frames(source)) - luma(expected)).mean() > 20
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 100])
+def test_the_batch_size_changes_nothing(batch_size: int, make_clip: MakeClip) -> None:
+    source = make_clip("clip.mp4")
+    target = source.with_name("out.mkv")
+    options = ConvertOptions(codec="ffv1", batch_size=batch_size)
+    with Translator(Negative(), engine="eager", batch_size=batch_size) as translator:
+        assert convert_video(source, target, translator, options, SilentReporter()) == 12
+    error = read_frames(target).astype(int) - (255 - read_frames(source))
+    assert np.abs(error).mean() < 2
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("broken")])
+@pytest.mark.parametrize("good", [0, 7])
+def test_a_broken_run_leaves_neither_file_nor_thread(
+    error: BaseException, good: int, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    source = make_clip("clip.mp4", pts=range(40))
+    before = set(tmp_path.iterdir())
+    num_threads = threading.active_count()
+    with Translator(Broken(error, good), engine="eager") as translator, pytest.raises(type(error)):
+        convert_video(source, tmp_path / "out.mp4", translator, ConvertOptions(), SilentReporter())
+    assert set(tmp_path.iterdir()) == before
+    assert threading.active_count() == num_threads
+
+
+# Pictures
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp"])
+def test_a_picture_is_translated_exactly(suffix: str, pixels: Pixels, tmp_path: Path) -> None:
+    source = tmp_path / f"Füße{suffix}"
+    write_picture(source, pixels)
+    result = convert(source, preset="tiny", engine="eager")
+    assert (result.output, result.num_frames) == (tmp_path / f"Füße_tiny{suffix}", 1)
+    with load_preset("tiny") as loaded:
+        np.testing.assert_array_equal(read_picture(result.output), loaded.translate(pixels, engine="eager"))
+
+
+def test_a_folder_keeps_its_names_and_its_tree(pixels: Pixels, tmp_path: Path) -> None:
+    names = {"a.png", "b.jpg", "deeper/c.png"}
+    (tmp_path / "in/deeper").mkdir(parents=True)
+    for i, name in enumerate(sorted(names)):
+        write_picture(tmp_path / "in" / name, pixels[: 30 - i])
+    (tmp_path / "in/notes.txt").write_text("no picture")
+
+    result = convert(tmp_path / "in", preset="tiny", engine="eager")
+
+    folder = tmp_path / "in_tiny"
+    assert (result.output, result.num_frames) == (folder, 3)
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == names
+    assert read_picture(folder / "deeper/c.png").shape == (28, 42, 3)
+
+
+def test_what_an_earlier_run_put_inside_the_input_is_no_input(pixels: Pixels, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_picture(tmp_path / "in/a.png", pixels)
+    for overwrite in (False, True):
+        result = convert(
+            tmp_path / "in", tmp_path / "in/out", preset="tiny", engine="eager", overwrite=overwrite
+        )
+        assert result.num_frames == 1
+
+
+def test_an_unreadable_picture_is_named_and_the_finished_ones_stay(pixels: Pixels, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_picture(tmp_path / "in/a.png", pixels)
+    (tmp_path / "in/b.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"b\.png"):
+        convert(tmp_path / "in", preset="tiny", engine="eager")
+    assert [path.name for path in (tmp_path / "in_tiny").iterdir()] == ["a.png"]
+
+
+# Outputs
+
+
+def test_an_output_that_exists_is_refused_before_any_work(pixels: Pixels, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.png"):
+        write_picture(tmp_path / "in" / name, pixels)
+    (tmp_path / "in_tiny").mkdir()
+    (tmp_path / "in_tiny/b.png").write_text("precious")
+    with pytest.raises(OutputError, match=r"b\.png is already there .*overwrite"):
+        convert(tmp_path / "in", preset="tiny", engine="eager")
+    assert [path.name for path in (tmp_path / "in_tiny").iterdir()] == ["b.png"]
+    assert (tmp_path / "in_tiny/b.png").read_text() == "precious"
+
+    convert(tmp_path / "in", preset="tiny", engine="eager", overwrite=True)
+    assert read_picture(tmp_path / "in_tiny/b.png").shape == pixels.shape
+
+
+def test_an_output_folder_gets_the_usual_name(pixels: Pixels, tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png", pixels)
+    (tmp_path / "out").mkdir()
+    result = convert(tmp_path / "a.png", tmp_path / "out", preset="tiny", engine="eager")
+    assert result.output == tmp_path / "out/a_tiny.png"
+    assert result.output.is_file()
+
+
+@pytest.mark.parametrize("output", ["a.png", "./in/../a.png", "link.png"])
+def test_the_input_is_never_replaced(output: str, pixels: Pixels, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_picture(tmp_path / "a.png", pixels)
+    (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
+    with pytest.raises(OutputError, match="would replace its input"):
+        convert(tmp_path / "a.png", tmp_path / output, preset="tiny", overwrite=True)
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png"), pixels)
+
+
+def test_a_missing_input_or_preset_is_named(pixels: Pixels, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"absent\.mp4"):
+        convert("absent.mp4", preset="tiny")
+    write_picture(tmp_path / "a.png", pixels)
+    with pytest.raises(PresetError, match="no-such"):
+        convert("a.png", preset="no-such")
+    with pytest.raises(PresetError, match="b2a"):
+        convert("a.png", preset="tiny", direction="b2a")
+
+
+def test_the_keywords_of_convert_are_the_fields_of_its_options() -> None:
+    fields = {field.name: field.type for field in dataclasses.fields(ConvertOptions)}
+    keywords = {name: hint.__forward_arg__ for name, hint in ConvertKeywords.__annotations__.items()}
+    assert keywords == fields
+
+
+# Arrays
+
+
+def test_a_loaded_preset_gives_the_shape_that_it_gets(pixels: Pixels) -> None:
+    with load_preset("tiny") as loaded:
+        one = loaded.translate(pixels, engine="eager")
+        several = loaded.translate(np.stack([pixels, pixels]), engine="eager")
+    assert one.shape == pixels.shape
+    assert one.dtype == np.uint8
+    np.testing.assert_array_equal(several, np.stack([one, one]))
+
+
+def test_sizes_may_change_from_call_to_call() -> None:
+    translator = Translator(Negative(), engine="eager", batch_size=2)
+    for shape in [(1, 8, 8, 3), (5, 7, 9, 3), (2, 1, 1, 3), (1, 8, 8, 3)]:
+        pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        np.testing.assert_array_equal(translator.translate(pixels), 255 - pixels)
+    translator.close()
+    translator.close()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        torch.zeros(3),
+    ],
+)
+def test_an_array_that_is_no_picture_is_refused(array: Pixels) -> None:
+    with load_preset("tiny") as loaded, pytest.raises(InputError, match="pictures must be"):
+        loaded.translate(array)
