@@ -13,10 +13,10 @@ from i2itool.console import Reporter, SilentReporter
 from i2itool.errors import InputError, OutputError
 from i2itool.frames import Pixels, batches
 from i2itool.options import ConvertOptions, Direction
+from i2itool.pictures import is_picture, list_pictures, read_picture, write_picture
 from i2itool.preset import find_preset
 from i2itool.translator import Translator
 from i2itool.video.ahead import ReadAhead, WriteBehind
-from i2itool.video.images import is_picture, list_pictures, read_picture, write_picture
 from i2itool.video.passthrough import OtherStreams
 from i2itool.video.reader import VideoReader
 from i2itool.video.writer import VideoWriter

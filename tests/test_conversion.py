@@ -19,8 +19,8 @@ from i2itool.conversion import ConvertKeywords, convert_video
 from i2itool.errors import InputError, OutputError, PresetError
 from i2itool.frames import Pixels
 from i2itool.options import ConvertOptions
+from i2itool.pictures import read_picture, write_picture
 from i2itool.translator import Translator
-from i2itool.video.images import read_picture, write_picture
 from i2itool.video.reader import VideoReader
 
 MakeClip = Callable[..., Path]
@@ -85,7 +85,7 @@ def read_frames(path: Path) -> Pixels:
 
 
 def luma(frames: Pixels) -> NDArray[np.float64]:
-    return frames @ np.array([0.299, 0.587, 0.114])
+    return np.asarray(frames @ np.array([0.299, 0.587, 0.114]))
 
 
 # Videos

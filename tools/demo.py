@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from i2itool.frames import Pixels
+from i2itool.pictures import write_picture
 from i2itool.video.reader import VideoReader
 
 DEMO = Path("demo")
@@ -63,7 +64,7 @@ def write_folders(clip: Path, folder_a: Path, folder_b: Path) -> tuple[int, int]
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for number, picture in enumerate(pictures):
-            cv2.imwrite(str(folder / f"{number:04d}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            write_picture(folder / f"{number:04d}.png", picture)
     return half, len(frames) - half
 
 

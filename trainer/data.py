@@ -16,11 +16,10 @@ from torch import Tensor
 
 from i2itool.errors import InputError
 from i2itool.frames import Pixels
+from i2itool.pictures import list_pictures, read_picture
 from i2itool.pixels import to_network
 
 from .config import TrainConfig
-
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 
 # Names of the two training folders below one ROOT, as the public training projects lay them out.
 LAYOUTS = (("trainA", "trainB"), ("train_A", "train_B"), ("images_a", "images_b"), ("A", "B"))
@@ -53,31 +52,6 @@ def find_folders(a: Path, b: Path | None) -> tuple[Path, Path]:
     raise InputError(f"{a} has no pair of training folders", hint=f"give A and B, or a ROOT with {known}")
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """Every picture below `folder`, in order of path; raises InputError if there is none."""
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )
-    if not paths:
-        suffixes = " ".join(sorted(PICTURE_SUFFIXES))
-        raise InputError(f"no pictures in {folder}", hint=f"looked for {suffixes}")
-    return paths
-
-
-def load_picture(path: Path) -> Pixels:
-    """Read a picture as H,W,3 uint8 RGB, upright by its EXIF tag; raises InputError if it cannot."""
-    try:
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if picture is None:
-        raise InputError(f"not a readable picture: {path}", hint="remove or replace it")
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
 def resize_short_side(picture: Pixels, short_side_px: int) -> Pixels:
     """Resize H,W,3 uint8 so that its short side has `short_side_px`; the aspect stays."""
     height, width = picture.shape[:2]
@@ -103,7 +77,7 @@ class PictureFolder:
         """Picture `index`, H,W,3 uint8 RGB with a short side of `load_px`."""
         if index in self._cache:
             return self._cache[index]
-        picture = resize_short_side(load_picture(self.paths[index]), self._load_px)
+        picture = resize_short_side(read_picture(self.paths[index]), self._load_px)
         if self._cached_bytes + picture.nbytes <= CACHE_BYTES // 2:
             self._cache[index] = picture
             self._cached_bytes += picture.nbytes

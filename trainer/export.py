@@ -6,11 +6,11 @@ from pathlib import Path
 
 from i2itool.errors import OutputError
 from i2itool.frames import Pixels
+from i2itool.pictures import write_picture
 from i2itool.preset import Domains, Network, Preset, Training, write_preset
 from i2itool.weights import save_weights
 
 from .config import TrainConfig
-from .preview import write_picture
 from .task import Task
 
 

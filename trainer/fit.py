@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 
 from i2itool.console import Reporter
+from i2itool.pictures import write_picture
 from i2itool.preset import Preset
 
 from .checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
@@ -17,7 +18,7 @@ from .config import AdamRecipe, TrainConfig
 from .data import UnpairedData
 from .export import export_preset
 from .interrupt import interruption
-from .preview import render_preview, write_picture
+from .preview import render_preview
 from .run import RunFolder
 from .task import Task
 from .tasks import make_task

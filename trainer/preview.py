@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from i2itool.errors import OutputError
 from i2itool.frames import Pixels
 from i2itool.pixels import to_pixels
 from i2itool.preset import Direction
@@ -40,16 +37,6 @@ def render_preview(translators: dict[Direction, nn.Module], samples: Batch, devi
         cv2.putText(header, title, (4, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
         drawn.append(np.concatenate([header, *to_pixels(pictures, height=size, width=size)]))
     return np.concatenate(drawn, axis=1)
-
-
-def write_picture(path: Path, picture: Pixels) -> None:
-    """Write H,W,3 uint8 RGB in the form that the suffix names; raises OutputError if it cannot be."""
-    _, data = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _one_by_one(network: nn.Module, pictures: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
+from i2itool.pictures import list_pictures
+
 from .config import TrainConfig, make_config, read_train_toml
-from .data import list_pictures
 
 GENERATORS: dict[str, dict[str, Any]] = {
     "resnet-9": {"name": "resnet", "hyper": {"blocks": 9}},

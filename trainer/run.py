@@ -45,7 +45,7 @@ class RunFolder:
         try:
             if path.exists():
                 self._check_same(TrainConfig.model_validate_json(path.read_text(encoding="utf-8")), config)
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.preview(0).parent.mkdir(parents=True, exist_ok=True)
             path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         except ValidationError as error:
             hint = "use --restart to start anew"

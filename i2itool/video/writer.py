@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from i2itool.errors import OutputError
 from i2itool.frames import Frame, VideoInfo
+from i2itool.partial import whole_file
 from i2itool.video.color import RgbWriter
 from i2itool.video.encoders import (
     choose_codec,
@@ -25,7 +26,6 @@ from i2itool.video.encoders import (
     quality_options,
     storable_tags,
 )
-from i2itool.video.partial import whole_file
 from i2itool.video.passthrough import OtherStreams
 from i2itool.video.reader import PictureCoding
 
@@ -133,6 +133,9 @@ def _muxer_options(path: Path, others: OtherStreams) -> dict[str, str]:
     if suffix in (".ts", ".m2ts", ".mts") and others.format_name == "mpegts":
         # By default the muxer starts at a time of its own.
         return {"mpegts_copyts": "1"}
+    if suffix in (".mkv", ".webm"):
+        # Sound may start before 0, to warm up its decoder; the muxer would move everything instead.
+        return {"avoid_negative_ts": "disabled"}
     if suffix not in (".mp4", ".m4v", ".mov"):
         return {}
     options = {}

@@ -13,13 +13,12 @@ from i2itool.trainer.data import (
     PictureFolder,
     UnpairedData,
     find_folders,
-    list_pictures,
-    load_picture,
     resize_short_side,
 )
 from numpy.typing import NDArray
 
 from i2itool.errors import InputError
+from i2itool.pictures import list_pictures, read_picture
 
 
 def open_tiny(folders: tuple[Path, Path], *, seed: int = 0, batch_size: int = 2) -> UnpairedData:
@@ -105,14 +104,14 @@ def test_gray_alpha_and_16_bit_pictures_become_rgb_of_8_bits(tmp_path: Path) -> 
     }
     for name, picture in pictures.items():
         cv2.imwrite(str(tmp_path / name), picture)
-        loaded = load_picture(tmp_path / name)
+        loaded = read_picture(tmp_path / name)
         assert loaded.shape == (6, 5, 3)
         assert (loaded == 200).all(), name
 
 
 def test_colours_are_read_in_the_order_red_green_blue(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "red.png"), np.full((4, 4, 3), (0, 0, 255), np.uint8))
-    assert load_picture(tmp_path / "red.png")[0, 0].tolist() == [255, 0, 0]
+    assert read_picture(tmp_path / "red.png")[0, 0].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("shape", [(30, 50), (50, 30), (400, 31), (36, 36)])

@@ -9,7 +9,7 @@ import numpy as np
 
 from i2itool.errors import InputError, OutputError
 from i2itool.frames import Pixels
-from i2itool.video.partial import whole_file
+from i2itool.partial import whole_file
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from i2itool.errors import InputError, OutputError
 from i2itool.frames import Pixels
-from i2itool.video.images import list_pictures, read_picture, write_picture
+from i2itool.pictures import list_pictures, read_picture, write_picture
 
 
 @pytest.fixture
