@@ -56,8 +56,8 @@ def fit(
             check_finite(losses, step)
 
             done = step + 1
-            rate = (done - first) * config.batch_size / (time.monotonic() - began)
-            reporter.advance(note=_note(losses))
+            rate = (done - first) * 2 * config.batch_size / (time.monotonic() - began)
+            reporter.advance(note=_note(losses, rate))
             if done % config.log_every == 0 or done == config.steps:
                 run.log({"step": done, **losses, "images_per_second": rate})
             if done % config.preview_every == 0:
@@ -102,8 +102,9 @@ def _set_rates(task: Task, recipe: AdamRecipe, progress: float) -> None:
             group["lr"] = recipe.rate * factor
 
 
-def _note(losses: dict[str, float]) -> str:
-    return " ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
+def _note(losses: dict[str, float], images_per_second: float) -> str:
+    shown = " ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
+    return f"{images_per_second:.2g} images/s, {shown}"
 
 
 @contextmanager
