@@ -1,0 +1,1 @@
+"""Scores: of sets of pictures against each other, and of pictures against their counterparts."""
