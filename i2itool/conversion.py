@@ -11,15 +11,18 @@ from typing import TypedDict, Unpack
 
 from i2itool.console import Reporter, SilentReporter
 from i2itool.errors import InputError, OutputError
-from i2itool.frames import Pixels, batches
+from i2itool.frames import Pixels, Window, batches
 from i2itool.options import ConvertOptions, Direction
 from i2itool.pictures import is_picture, list_pictures, read_picture, write_picture
 from i2itool.preset import find_preset
 from i2itool.translator import Translator
+from i2itool.trim import parse_trim
 from i2itool.video.ahead import ReadAhead, WriteBehind
-from i2itool.video.passthrough import OtherStreams
+from i2itool.video.encoding import Encoding
+from i2itool.video.job import Job, job_identity, open_job
 from i2itool.video.reader import VideoReader
-from i2itool.video.writer import VideoWriter
+from i2itool.video.segments import SEGMENT_FRAMES, SegmentWriter, read_segments
+from i2itool.video.writer import VideoFile
 from i2itool.weights import load_network
 
 
@@ -46,7 +49,10 @@ class ConvertKeywords(TypedDict, total=False):
     batch_size: int
     codec: str | None
     crf: int
+    trim: str | None
+    preview: int | None
     overwrite: bool
+    restart: bool
 
 
 def convert(
@@ -91,29 +97,69 @@ def convert(
 
 
 def convert_video(
-    source: Path, target: Path, translator: Translator, options: ConvertOptions, reporter: Reporter
+    source: Path,
+    target: Path,
+    translator: Translator,
+    options: ConvertOptions,
+    reporter: Reporter,
+    *,
+    segment_frames: int = SEGMENT_FRAMES,
 ) -> int:
     """Translate the frames of a video; times and all other streams stay. Returns the number of frames.
 
-    Decoding and encoding run in threads of their own, beside the translation.
+    Pieces of `segment_frames` frames are kept in a hidden folder beside `target` as they are finished; a
+    later call with the same arguments goes on behind them, to the same file bit for bit.
     """
-    num_frames = 0
-    with (
-        VideoReader(source) as reader,
-        OtherStreams(source, reader.stream_index) as others,
-        VideoWriter(
-            target, reader.info, reader.coding, others, codec=options.codec, crf=options.crf
-        ) as writer,
-        ReadAhead(reader) as frames,
-        WriteBehind(writer) as sink,
-        _reporting(reporter, source.name, reader.info.num_frames, unit="frames"),
-    ):
-        for batch in batches(frames, options.batch_size):
-            for frame in batch.with_pixels(translator.translate(batch.pixels)).frames():
-                sink.write(frame)
-            num_frames += len(batch.pts)
-            reporter.advance(len(batch.pts))
-    return num_frames
+    # Batches end where pieces end, however often the run is interrupted.
+    segment_frames = max(1, segment_frames // options.batch_size) * options.batch_size
+    with VideoReader(source) as reader:
+        info, window = reader.info, _window(options, reader)
+        encoding = Encoding.choose(target, info, reader.coding, codec=options.codec, crf=options.crf)
+        identity = job_identity(
+            source,
+            options,
+            encoding,
+            network=translator.fingerprint(),
+            engine=translator.prepare(info.height, info.width),
+            segment_frames=segment_frames,
+        )
+        video = VideoFile(target, source, reader.stream_index, encoding)
+        with open_job(target, identity, restart=options.restart) as job:
+            video.check(job.partial)
+            with (
+                ReadAhead(reader.frames(window, job.position)) as frames,
+                SegmentWriter(job, encoding, segment_frames=segment_frames) as writer,
+                WriteBehind(writer) as sink,
+                _reporting(reporter, source.name, info.num_frames, done=job.num_frames, unit="frames"),
+            ):
+                for batch in batches(frames, options.batch_size):
+                    for frame in batch.with_pixels(translator.translate(batch.pixels)).frames():
+                        sink.write(frame)
+                    reporter.advance(len(batch.pts))
+            _join(job, video, window)
+    return job.num_frames
+
+
+def _window(options: ConvertOptions, reader: VideoReader) -> Window | None:
+    """The part of the file that is asked for, in its own time; None for all of it."""
+    if options.trim is None:
+        return None
+    trim = parse_trim(options.trim)
+    start = reader.start_seconds
+    return Window(start + trim.start, None if trim.end is None else start + trim.end)
+
+
+def _join(job: Job, video: VideoFile, window: Window | None) -> None:
+    """Make one file of the finished pieces, and give it its name."""
+    if not job.segments:
+        raise InputError(f"no frame of {video.source} lies within --trim")
+    if window is not None:
+        # With sound from before the first frame, the picture would begin late.
+        window = Window(job.segments[0].first_pts * video.encoding.info.time_base, window.end)
+    packets = read_segments(job.folder, job.segments)
+    depth = max(segment.reorder_depth for segment in job.segments)
+    video.join(job.partial, packets, depth=depth, window=window)
+    job.publish()
 
 
 def _convert_pictures(
@@ -138,8 +184,10 @@ def _read(pairs: Iterable[tuple[Path, Path]]) -> Iterator[tuple[Path, Pixels]]:
 
 
 @contextmanager
-def _reporting(reporter: Reporter, label: str, total: int | None, *, unit: str) -> Iterator[None]:
-    reporter.start(label, total, unit=unit)
+def _reporting(
+    reporter: Reporter, label: str, total: int | None, *, unit: str, done: int = 0
+) -> Iterator[None]:
+    reporter.start(label, total, done=done, unit=unit)
     try:
         yield
     finally:

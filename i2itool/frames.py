@@ -82,3 +82,26 @@ class VideoInfo:
     rate: Fraction
     time_base: Fraction
     num_frames: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a file from `start` until before `end` (None: its end), in seconds of the file's time.
+
+    `start` becomes the new 0.
+    """
+
+    start: Fraction
+    end: Fraction | None = None
+
+    def holds(self, seconds: Fraction) -> bool:
+        """Whether an instant of the file lies within."""
+        return self.start <= seconds and (self.end is None or seconds < self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a video: behind so many frames, the last of which is at `last_pts`."""
+
+    num_frames: int
+    last_pts: int

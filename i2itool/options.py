@@ -15,7 +15,8 @@ class ConvertOptions:
 
     batch_size: frames that go through the network at once.  codec: an FFmpeg encoder name, or None for the
     default of the container.  crf: constant rate factor of the encoder, lower is better; 18 is visually
-    lossless for x264.
+    lossless for x264.  trim: START:END of a video, see `i2itool.trim`.  preview: make a contact sheet of so
+    many frames instead.  restart: discard what an interrupted run has finished.
     """
 
     direction: Direction = "a2b"
@@ -24,4 +25,7 @@ class ConvertOptions:
     batch_size: int = 1
     codec: str | None = None
     crf: int = 18
+    trim: str | None = None
+    preview: int | None = None
     overwrite: bool = False
+    restart: bool = False

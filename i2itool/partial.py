@@ -22,13 +22,14 @@ def whole_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         yield partial
-        _rename(partial, path)
+        publish(partial, path)
     finally:
         # After the rename there is nothing under this name, and this does nothing.
         partial.unlink(missing_ok=True)
 
 
-def _rename(partial: Path, path: Path) -> None:
+def publish(partial: Path, path: Path) -> None:
+    """Give a whole file its name, on the same disk; raises OutputError if it cannot take it."""
     try:
         # Without this, a power cut after the rename could leave an empty file under the final name.
         with partial.open("rb") as file:

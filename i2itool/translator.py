@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from types import TracebackType
 from typing import Self
 
 import numpy as np
+import torch
 from torch import nn
 
 from i2itool.engine import open_engine
@@ -35,6 +37,22 @@ class Translator:
         self._batch_size = batch_size
         self._engine: Engine | None = None
         self._size = (0, 0)
+
+    def prepare(self, height: int, width: int) -> str:
+        """Open the engine for pictures of a size, in pixels; gives its name and its precision.
+
+        Raises EngineError if the engine or the device cannot be had.
+        """
+        engine = self._engine_for(padded_size(height, width, multiple_of(self._network)))
+        return f"{engine.name} {engine.precision}"
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the network, of its layers and their weights, in hexadecimal."""
+        digest = hashlib.sha256(repr(self._network).encode())
+        for name, tensor in self._network.state_dict().items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     def translate(self, pixels: Pixels) -> Pixels:
         """Translate N,H,W,3 uint8 RGB; the same shape comes back, whatever N, H and W are.

@@ -56,6 +56,7 @@ LAYERS = {
     "i2itool.locks": 1,
     "i2itool.preset": 1,
     "i2itool.options": 1,
+    "i2itool.trim": 1,
     "i2itool.console": 1,
     "i2itool.device": 1,
     "i2itool.errors": 0,

@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import av
 from av.container import OutputContainer
 from av.stream import AttachmentStream, DataStream, Disposition, Stream
 
 from i2itool.errors import InputError, OutputError
+from i2itool.frames import Window
 from i2itool.video.reader import open_input
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter
 
 # The muxer writes these itself.
 _KEYS_OF_THE_MUXER = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
@@ -32,12 +36,14 @@ class OtherStreams:
     """The streams of a file other than its video, copied packet by packet as time goes on.
 
     Reads the file on its own, just as far as the video has come: memory stays bounded.
+    window: the part of the file to copy, or None for all; packets are taken whole.
     """
 
-    def __init__(self, path: Path, video_index: int) -> None:
+    def __init__(self, path: Path, video_index: int, window: Window | None = None) -> None:
         self._path = path
         self._input = open_input(path)
         self._video_index = video_index
+        self._window = window
         self._outputs: dict[int, Stream] = {}
         self._packets: Iterator[av.Packet[Stream]] | None = None
         self._waiting: av.Packet[Stream] | None = None
@@ -71,8 +77,25 @@ class OtherStreams:
         for key, value in self._input.metadata.items():
             if key.lower() not in _KEYS_OF_THE_MUXER:
                 output.metadata[key] = value
-        if chapters := self._input.chapters():
+        if chapters := self._chapters():
             output.set_chapters(chapters)
+
+    def _chapters(self) -> list[Chapter]:
+        """Those that reach into the window, as far as they do, in its time."""
+        chapters = self._input.chapters()
+        if self._window is None:
+            return chapters
+        clipped = []
+        for chapter in chapters:
+            tick = Fraction(chapter["time_base"] or 1)
+            start = max(chapter["start"], round(self._window.start / tick))
+            end = chapter["end"]
+            if self._window.end is not None:
+                end = min(end, round(self._window.end / tick))
+            if start < end:
+                shift = round(self._window.start / tick)
+                clipped.append(chapter | {"start": start - shift, "end": end - shift})
+        return clipped
 
     def copy_video_tags(self, video: Stream) -> None:
         """Give the new video stream the tags and the disposition of the old one."""
@@ -127,9 +150,24 @@ class OtherStreams:
                 packet = next(self._packets, None)
                 if packet is None:
                     return None
+                if not self._moved_into_window(packet):
+                    packet = None
         except av.FFmpegError as error:
             raise InputError(f"{self._path} cannot be read to its end: {error.strerror}") from error
         return packet
+
+    def _moved_into_window(self, packet: av.Packet[Stream]) -> bool:
+        """Bring the stamps of a packet to the window's time; false if it lies outside."""
+        if self._window is None or packet.pts is None or packet.stream.disposition & Disposition.attached_pic:
+            return True
+        tick = Fraction(packet.time_base)
+        if not self._window.holds(packet.pts * tick):
+            return False
+        shift = round(self._window.start / tick)
+        packet.pts -= shift
+        if packet.dts is not None:
+            packet.dts -= shift
+        return True
 
     def _is_end_of_subtitle(self, packet: av.Packet[Stream]) -> bool:
         """Whether this is one of the empty texts that QuickTime ends subtitles with; its muxer adds them."""

@@ -16,9 +16,10 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from i2itool.errors import InputError
-from i2itool.frames import Frame, VideoInfo
-from i2itool.video.color import RGB, UNSPECIFIED, ColorTags, RgbReader, check_color, matrix_for_size
+from i2itool.frames import Frame, Position, VideoInfo, Window
+from i2itool.video.color import RGB, UNSPECIFIED, ColorTags, check_color, matrix_for_size
 from i2itool.video.orientation import Orientation
+from i2itool.video.planes import RgbReader
 from i2itool.video.stamps import Stamps
 
 # Only of these containers does the header or the index tell how much should follow.
@@ -90,9 +91,45 @@ class VideoReader:
     ) -> None:
         self._container.close()
 
+    @property
+    def start_seconds(self) -> Fraction:
+        """Where the file's own time begins: what a player shows as 0."""
+        return Fraction(self._container.start_time or 0, av.time_base)
+
     def __iter__(self) -> Iterator[Frame]:
         """Every frame once, upright; raises InputError, naming the time, where the file is damaged."""
-        previous: Frame | None = None
+        return self.frames()
+
+    def frames(self, window: Window | None = None, after: Position | None = None) -> Iterator[Frame]:
+        """The frames within `window` (None: all), from the one behind `after` on, as iterating gives them.
+
+        What lies before is decoded but made no picture of: stamps may depend on all that came earlier.
+        Raises InputError if the frame at `after` is not the one that it was.
+        """
+        place = 0
+        for frame, pts, duration in self._stamped():
+            if window is not None:
+                if window.end is not None and pts * self._time_base >= window.end:
+                    break
+                if pts * self._time_base < window.start:
+                    continue
+            place += 1
+            if after is not None and place <= after.num_frames:
+                if place == after.num_frames and pts != after.last_pts:
+                    raise InputError(
+                        f"{self.path}: frame {place} was at tick {after.last_pts}, and is at {pts} now",
+                        hint="--restart begins anew",
+                    )
+                continue
+            pixels = self._orientation.upright(self._to_rgb(frame, self._tags))
+            yield Frame(pixels, pts, self._time_base, duration)
+        if after is not None and place < after.num_frames:
+            raise InputError(f"{self.path} has but {place} of {after.num_frames} frames left")
+
+    def _stamped(self) -> Iterator[tuple[av.VideoFrame, int, int]]:
+        """Every frame as it was decoded, with its own pts and its duration."""
+        pts: int | None = None
+        duration = 0
         frame: av.VideoFrame | None = self._first
         while frame is not None:
             if (frame.width, frame.height) != (self._first.width, self._first.height):
@@ -100,8 +137,9 @@ class VideoReader:
                     f"{self.path}: frames change from {self._first.width}x{self._first.height} to "
                     f"{frame.width}x{frame.height} at {_seconds(frame)}"
                 )
-            previous = self._converted(frame, previous)
-            yield previous
+            pts = _next_stamp(frame.pts, pts, duration)
+            duration = frame.duration or self._usual_duration()
+            yield frame, pts, duration
             frame = next(self._decoded, None)
 
     def _open_first_frame(self) -> None:
@@ -142,16 +180,6 @@ class VideoReader:
         except av.FFmpegError as error:
             raise InputError(f"{self.path} cannot be decoded after {time:.3f} s: {_reason(error)}") from error
         self._refuse_early_end(last_seconds)
-
-    def _converted(self, frame: av.VideoFrame, previous: Frame | None) -> Frame:
-        pixels = self._orientation.upright(self._to_rgb(frame, self._tags))
-        pts = frame.pts
-        if previous is not None and (pts is None or pts <= previous.pts):
-            # A missing stamp goes on by the duration; a repeated one by a tick, since no container
-            # can hold two frames at the same instant.
-            pts = previous.pts + (max(previous.duration, 1) if pts is None else 1)
-        duration = frame.duration or self._usual_duration()
-        return Frame(pixels, pts if pts is not None else 0, self._time_base, duration)
 
     def _usual_duration(self) -> int:
         return round(1 / (self.info.rate * self._time_base)) if self.info.rate else 0
@@ -202,6 +230,16 @@ class VideoReader:
             raise InputError(
                 f"{self.path} is truncated: it ends at {last_seconds:.3f} s of {declared_seconds:.3f} s"
             )
+
+
+def _next_stamp(pts: int | None, previous: int | None, duration: int) -> int:
+    """A stamp behind the previous one, whatever the file says; `duration` is the previous frame's."""
+    if previous is None:
+        return 0 if pts is None else pts
+    if pts is None:
+        return previous + max(duration, 1)
+    # A repeated one goes on by a tick, since no container can hold two frames at the same instant.
+    return max(pts, previous + 1)
 
 
 def _color_tags(stream: VideoStream, frame: av.VideoFrame) -> ColorTags:

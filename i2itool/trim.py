@@ -1,0 +1,51 @@
+"""The part of a video that the user asks for: `--trim START:END`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from i2itool.errors import InputError
+
+_DECIMALS = r"(?:\.\d+)?"
+_SECONDS = rf"(\d+{_DECIMALS})?"
+_CLOCK = rf"(\d+:\d\d:\d\d{_DECIMALS})?"
+# Both sides in the same form: 1:02:03:04 could be read in two ways.
+_TRIM = re.compile(rf"{_SECONDS}:{_SECONDS}|{_CLOCK}:{_CLOCK}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """From `start` until before `end`, in seconds from the beginning of a video; None: its own end."""
+
+    start: Fraction = Fraction(0)
+    end: Fraction | None = None
+
+
+def parse_trim(text: str) -> Trim:
+    """Read `START:END`, both as seconds or both as h:mm:ss, with decimals; either may be left out.
+
+    Raises InputError if it is no such thing, or empty.
+    """
+    match = _TRIM.fullmatch(text.strip())
+    if match is None:
+        raise InputError(
+            f"--trim {text!r} is not START:END", hint="for instance 2.5:10, 0:01:00:0:01:30 or 60:"
+        )
+    start, end = (
+        _seconds(one or other) for one, other in zip(match.groups()[:2], match.groups()[2:], strict=True)
+    )
+    trim = Trim(start or Fraction(0), end)
+    if trim.end is not None and trim.end <= trim.start:
+        raise InputError(f"--trim {text!r} is empty", hint="END lies behind START")
+    return trim
+
+
+def _seconds(text: str | None) -> Fraction | None:
+    if not text:
+        return None
+    seconds = Fraction(0)
+    for part in text.split(":"):
+        seconds = seconds * 60 + Fraction(part)
+    return seconds

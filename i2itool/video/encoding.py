@@ -1,0 +1,161 @@
+"""From frames to packets: what an encoder is asked for, and one that is running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+from av.codec.context import Flags, ThreadType
+from av.format import ContainerFormat
+from av.video.codeccontext import VideoCodecContext
+
+from i2itool.errors import OutputError
+from i2itool.frames import Frame, VideoInfo
+from i2itool.video.encoders import (
+    choose_codec,
+    choose_pixel_format,
+    encoder_time_base,
+    is_left_sited,
+    quality_options,
+    storable_tags,
+)
+from i2itool.video.packets import Encoded
+from i2itool.video.planes import RgbWriter
+from i2itool.video.reader import PictureCoding
+
+# Only a ratio; where a container names no rate, time stamps still tell the truth.
+_RATE_IF_UNKNOWN = Fraction(25)
+# Encoders cut a picture, or their work, differently for each number of threads, and so give other bits.
+# With a fixed number a file depends on no machine; eight keep up with any network.
+_THREADS = 8
+# Of a container's flags; FFmpeg's AVFMT_GLOBALHEADER.
+_GLOBAL_HEADER = 0x40
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a video is to be encoded: the same for each of its segments, and for the head of the file.
+
+    options: of the encoder.  has_global_header: whether the container keeps the codec's parameters; else,
+    key frames do.  may_reorder: whether packets may lie in another order than frames.
+    """
+
+    codec: str
+    options: dict[str, str]
+    info: VideoInfo
+    coding: PictureCoding
+    pixel_format: str
+    has_global_header: bool
+    may_reorder: bool
+
+    @classmethod
+    def choose(
+        cls, path: Path, info: VideoInfo, coding: PictureCoding, *, codec: str | None, crf: int
+    ) -> Encoding:
+        """What suits a file called `path`; raises OutputError if nothing does."""
+        name = choose_codec(path, codec)
+        container = _container_format(path)
+        # AVI stores no time stamps, so frames must lie in the order in which they are shown.
+        may_reorder = container.name != "avi"
+        if not may_reorder:
+            _refuse_variable_rate(info)
+        return cls(
+            codec=name,
+            options=quality_options(name, crf),
+            info=info,
+            coding=coding,
+            pixel_format=choose_pixel_format(name, coding.pixel_format, width=info.width, height=info.height),
+            has_global_header=bool(container.flags & _GLOBAL_HEADER),
+            may_reorder=may_reorder,
+        )
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second, for encoders that steer by it."""
+        return self.info.rate or _RATE_IF_UNKNOWN
+
+    def configure(self, context: VideoCodecContext) -> None:
+        """Tell a context that is not open yet all but the options."""
+        context.width, context.height = self.info.width, self.info.height
+        context.pix_fmt = self.pixel_format
+        context.framerate = self.rate
+        context.time_base = encoder_time_base(self.codec, self.info.time_base)
+        context.sample_aspect_ratio = self.coding.sample_aspect_ratio
+        tags = storable_tags(self.codec, self.coding.tags)
+        context.colorspace, context.color_range = tags.matrix, tags.color_range
+        context.color_primaries, context.color_trc = tags.primaries, tags.transfer
+        # Without this, PyAV's contexts have x264 cut each picture into slices, one a thread.
+        context.thread_type, context.thread_count = ThreadType.AUTO, _THREADS
+        context.bit_rate = 0
+        if not self.may_reorder:
+            context.max_b_frames = 0
+
+
+class FrameEncoder:
+    """An encoder from its first frame, which becomes a key frame, to its last."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        self._context = cast("VideoCodecContext", av.CodecContext.create(encoding.codec, "w"))
+        encoding.configure(self._context)
+        self._context.options = dict(encoding.options)
+        if encoding.has_global_header:
+            self._context.flags |= Flags.global_header
+        tags = storable_tags(encoding.codec, encoding.coding.tags)
+        left = is_left_sited(encoding.codec)
+        self._to_planes = RgbWriter(encoding.pixel_format, tags, is_left_sited=left)
+        # Encoders keep time stamps but lose durations; these are of the frames still inside.
+        self._durations: dict[int, int] = {}
+        open_encoder(self._context)
+
+    def encode(self, frame: Frame) -> Iterator[Encoded]:
+        """Take a frame; give the packets that are ready, with the stamps of their frames."""
+        picture = self._to_planes(frame.pixels)
+        picture.pts, picture.time_base = frame.pts, self._context.time_base
+        self._durations[frame.pts] = frame.duration
+        return self._packets(picture)
+
+    def finish(self) -> Iterator[Encoded]:
+        """The packets that are left; nothing can be encoded after that."""
+        return self._packets(None)
+
+    def _packets(self, picture: av.VideoFrame | None) -> Iterator[Encoded]:
+        try:
+            for packet in self._context.encode(picture):
+                assert packet.pts is not None  # every frame has one
+                duration = self._durations.pop(packet.pts, packet.duration or 0)
+                yield Encoded(bytes(packet), packet.pts, duration, packet.is_keyframe)
+        except av.FFmpegError as error:
+            raise OutputError(f"encoder {self._context.name} failed: {error.strerror}") from error
+
+
+def open_encoder(context: VideoCodecContext) -> None:
+    """Open a context; raises OutputError if it cannot do what it was told."""
+    try:
+        context.open()
+    except (av.FFmpegError, ValueError) as error:
+        raise OutputError(
+            f"encoder {context.name} cannot be opened for {context.width}x{context.height} "
+            f"{context.pix_fmt}: {error}",
+            hint="choose another --codec",
+        ) from error
+
+
+def _container_format(path: Path) -> ContainerFormat:
+    try:
+        # Nothing is written before a stream is.
+        with av.open(f"file:{path}", "w") as container:
+            return container.format
+    except ValueError as error:
+        raise OutputError(
+            f"no video container is called '{path.suffix}'", hint="for instance .mp4, .mkv or .webm"
+        ) from error
+
+
+def _refuse_variable_rate(info: VideoInfo) -> None:
+    """AVI counts frames in ticks: with ticks finer than frames it would fill up with empty ones."""
+    if info.time_base * (info.rate or _RATE_IF_UNKNOWN) * 2 < 1:
+        raise OutputError("AVI cannot hold the time stamps of this video", hint="choose .mkv or .mp4 with -o")

@@ -1,0 +1,172 @@
+"""A conversion that can be taken up again: its folder, its lock, its finished pieces."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import av
+
+from i2itool import __version__
+from i2itool.errors import InputError, OutputError
+from i2itool.frames import Position
+from i2itool.locks import exclusive
+from i2itool.options import ConvertOptions
+from i2itool.partial import publish
+from i2itool.video.encoding import Encoding
+from i2itool.video.journal import (
+    FILE_NAME,
+    Identity,
+    append_segment,
+    differences,
+    read_journal,
+    source_identity,
+    write_journal,
+)
+from i2itool.video.segments import Segment
+
+logger = logging.getLogger("i2itool.video.job")
+
+# Options that change how a conversion goes, but not what comes out.
+_WITHOUT_EFFECT = ("overwrite", "restart", "preview", "device")
+
+
+class Job:
+    """A conversion under way. folder: of its work.  segments: the finished pieces, in order of time."""
+
+    def __init__(self, target: Path, identity: Identity, segments: list[Segment]) -> None:
+        self.target = target
+        self.folder = work_folder(target)
+        self.identity = identity
+        self.segments = segments
+
+    @property
+    def num_frames(self) -> int:
+        """Frames in the finished pieces."""
+        return sum(segment.num_frames for segment in self.segments)
+
+    @property
+    def position(self) -> Position | None:
+        """Where to go on; None at the beginning."""
+        return Position(self.num_frames, self.segments[-1].last_pts) if self.segments else None
+
+    @property
+    def partial(self) -> Path:
+        """A name for the whole file, as long as it is not whole; its suffix is that of the target."""
+        return self.folder / f"whole{self.target.suffix}"
+
+    def note(self, segment: Segment) -> None:
+        """Enter a finished piece into the journal."""
+        append_segment(self.folder, segment)
+        self.segments.append(segment)
+
+    def publish(self) -> None:
+        """Give the whole file its name, and remove the folder: the job is done."""
+        publish(self.partial, self.target)
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove the folder with all that is in it."""
+        # The journal goes first: should the rest stay behind, nobody takes it for a job.
+        (self.folder / FILE_NAME).unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def job_identity(
+    source: Path,
+    options: ConvertOptions,
+    encoding: Encoding,
+    *,
+    network: str,
+    engine: str,
+    segment_frames: int,
+) -> Identity:
+    """All that the result of a conversion depends on, for `open_job`; raises InputError if it is unreadable.
+
+    network: SHA-256 of the network.  engine: what runs it, in words.
+    """
+    settings = {key: value for key, value in asdict(options).items() if key not in _WITHOUT_EFFECT}
+    chosen = {"codec": encoding.codec, "pixel_format": encoding.pixel_format, "engine": engine}
+    versions = {"i2itool": __version__, "av": av.__version__, "torch": version("torch")}
+    try:
+        file = source_identity(source)
+    except OSError as error:
+        raise InputError(f"cannot read {source}: {error.strerror}") from error
+    return {
+        "source": file,
+        "network": network,
+        "setting": settings | chosen | {"segment_frames": segment_frames},
+        "version": versions,
+    }
+
+
+def work_folder(target: Path) -> Path:
+    """The hidden folder beside `target` that keeps what is finished until it is whole."""
+    return target.with_name(f".{target.name}.i2itool")
+
+
+@contextmanager
+def open_job(target: Path, identity: Identity, *, restart: bool = False) -> Iterator[Job]:
+    """Begin the conversion into `target`, or take it up where an earlier run has stopped.
+
+    identity: all that the result depends on.  restart: discard what an earlier run has finished.
+    When the block ends with an exception, the finished pieces stay for the next run; without any, nothing
+    stays. Raises OutputError if another process is at it, or if the finished pieces are of another job.
+    """
+    if not target.parent.is_dir():
+        raise OutputError(f"no such folder: {target.parent}", hint="make it first")
+    with exclusive(target):
+        job = _take_up(target, json.loads(json.dumps(identity, default=str)), restart=restart)
+        try:
+            yield job
+        except BaseException:
+            if job.segments:
+                logger.warning(
+                    "%d frames are finished and kept in %s: the same command goes on from there",
+                    job.num_frames,
+                    job.folder,
+                )
+            else:
+                job.discard()
+            raise
+
+
+def _take_up(target: Path, identity: Identity, *, restart: bool) -> Job:
+    folder = work_folder(target)
+    _make(folder)
+    known, segments = (None, []) if restart else read_journal(folder)
+    if known is not None and segments and (changes := list(differences(known, identity))):
+        raise OutputError(
+            f"{folder} holds {sum(segment.num_frames for segment in segments)} finished frames "
+            f"of another job: {', '.join(changes)}",
+            hint="--restart discards them; or ask for what was asked before",
+        )
+    if segments:
+        logger.info("%s: going on behind %d frames", target, sum(segment.num_frames for segment in segments))
+    job = Job(target, identity, segments)
+    _remove_all_but({segment.path(folder) for segment in segments}, folder)
+    write_journal(folder, identity, segments)
+    return job
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make folder {folder}: {error.strerror}") from error
+    # Somebody else may have put a link there, to have files written elsewhere.
+    if folder.is_symlink():
+        raise OutputError(f"{folder} is a link", hint="remove it")
+
+
+def _remove_all_but(kept: set[Path], folder: Path) -> None:
+    """Clear out what a crash has left: half-written files, and pieces behind a damaged one."""
+    for path in folder.iterdir():
+        if path not in kept and path.name != FILE_NAME:
+            path.unlink(missing_ok=True)
