@@ -16,6 +16,7 @@ INTERRUPTED = 130
 COMMANDS = {
     "train": ("i2itool.trainer.cli:command", "Fit a translator between two folders of pictures."),
     "convert": ("i2itool.commands.convert:command", "Translate videos, pictures or folders of pictures."),
+    "verify": ("i2itool.commands.verify:command", "Check that a conversion kept all but the pixels."),
     "evaluate": ("i2itool.commands.evaluate:command", "Score a preset on pictures that it has not seen."),
     "presets": ("i2itool.commands.presets:command", "List and show the translators that there are."),
     "import": ("i2itool.commands.import_:command", "Make a preset of somebody else's checkpoint."),

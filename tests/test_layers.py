@@ -19,6 +19,7 @@ LAYERS = {
     "i2itool.conversion": 5,
     "i2itool.translator": 5,
     "i2itool.evaluation": 5,
+    "i2itool.verification": 5,
     "i2itool.jobs": 5,
     "i2itool.trainer.fit": 5,
     "i2itool.trainer.export": 5,
