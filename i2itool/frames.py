@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
+DeepPixels = NDArray[np.uint16]
+AnyPixels = NDArray[np.uint8 | np.uint16]
+# The type of the levels: what goes in comes out.
+Levels = TypeVar("Levels", bound=np.uint8 | np.uint16)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One picture of a video.
 
-    pixels: H,W,3 uint8 RGB, upright.  pts and duration: in units of `time_base` seconds.
+    pixels: H,W,3 RGB, upright; uint8, or uint16 on a scale to 65535.  pts and duration: in units of
+    `time_base` seconds.
     """
 
-    pixels: Pixels
+    pixels: AnyPixels
     pts: int
     time_base: Fraction
     duration: int = 0
@@ -30,16 +35,16 @@ class Frame:
 class FrameBatch:
     """Frames of one size that travel together, in order of time.
 
-    pixels: N,H,W,3 uint8 RGB.  pts and durations: N integers in units of `time_base` seconds.
+    pixels: N,H,W,3 RGB, uint8 or uint16.  pts and durations: N integers in units of `time_base` seconds.
     """
 
-    pixels: Pixels
+    pixels: AnyPixels
     pts: tuple[int, ...]
     durations: tuple[int, ...]
     time_base: Fraction
 
-    def with_pixels(self, pixels: Pixels) -> Self:
-        """The same instants with other pixels (N,H,W,3 uint8 RGB)."""
+    def with_pixels(self, pixels: AnyPixels) -> Self:
+        """The same instants with other pixels (N,H,W,3 RGB)."""
         return replace(self, pixels=pixels)
 
     def frames(self) -> Iterator[Frame]:

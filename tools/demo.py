@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from i2itool.frames import Pixels
+from i2itool.frames import AnyPixels, Pixels
 from i2itool.pictures import write_picture
 from i2itool.video.reader import VideoReader
 
@@ -68,7 +68,7 @@ def write_folders(clip: Path, folder_a: Path, folder_b: Path) -> tuple[int, int]
     return half, len(frames) - half
 
 
-def shrink(pixels: Pixels) -> Pixels:
+def shrink(pixels: AnyPixels) -> Pixels:
     """H,W,3 uint8 RGB with a short side of SHORT_SIDE_PX."""
     height, width = pixels.shape[:2]
     scale = SHORT_SIDE_PX / min(height, width)

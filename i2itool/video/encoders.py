@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -20,20 +21,11 @@ _WITHOUT_QUALITY = ("ffv1", "prores", "png", "rawvideo", "utvideo", "huffyuv", "
 _MPEG4 = ("mpeg4", "libxvid")
 _MPEG4_TICKS = 65535
 _LAMBDA_PER_QP = 118  # FF_QP2LAMBDA
+# For each depth of the input: as deep, else deeper, else the deepest that there is. Some encoders have but
+# 10-bit formats, as ProRes.
+_DEPTHS_BY_PREFERENCE = {8: (8, 10), 10: (10, 12, 16, 8), 12: (12, 16, 10, 8), 16: (16, 12, 10, 8)}
 
-
-def choose_codec(output: Path, asked: str | None) -> str:
-    """The encoder asked for, or the default of the container; raises OutputError if there is none such."""
-    name = asked or _DEFAULT_CODECS.get(output.suffix.lower(), _DEFAULT_CODEC)
-    try:
-        is_video = Codec(name, "w").type == "video"
-    except ValueError as error:
-        raise OutputError(
-            f"no such encoder: {name}", hint="for instance libx264, libx265, libsvtav1, libvpx-vp9 or ffv1"
-        ) from error
-    if not is_video:
-        raise OutputError(f"{name} does not encode video", hint="for instance --codec libx264")
-    return name
+_log = logging.getLogger("i2itool.video")
 
 
 def is_left_sited(codec: str) -> bool:
@@ -46,23 +38,6 @@ def storable_tags(codec: str, tags: ColorTags) -> ColorTags:
     return ColorTags() if codec in _MPEG4 else tags
 
 
-def quality_options(codec: str, crf: int) -> dict[str, str]:
-    """The options that ask `codec` for the quality `crf`, in the way that it understands."""
-    if codec.startswith(_WITHOUT_QUALITY):
-        return {}
-    if codec.endswith("_nvenc"):
-        return {"rc": "vbr", "cq": str(crf)}
-    if codec.endswith("_qsv"):
-        return {"global_quality": str(crf)}
-    if codec == "libx265":
-        # It would log to stderr, past everybody.
-        return {"crf": str(crf), "x265-params": "log-level=none"}
-    if codec.startswith(("libx264", "libvpx", "libsvtav1", "libaom")):
-        return {"crf": str(crf)}
-    # MPEG-4 and its kin know quantisers from 1 to 31 only; halving takes 18 to a very good 9 / 3.
-    return {"flags": "+qscale", "global_quality": str(max(1, crf // 6) * _LAMBDA_PER_QP)}
-
-
 def encoder_time_base(codec: str, time_base: Fraction) -> Fraction:
     """The length of a tick as the encoder may know it, in seconds; it only steers the rate control."""
     if codec in _MPEG4:
@@ -72,20 +47,29 @@ def encoder_time_base(codec: str, time_base: Fraction) -> Fraction:
 
 
 def choose_pixel_format(codec: str, like: str, *, width: int, height: int) -> str:
-    """A format of the encoder with the subsampling of `like`; a finer one where the size is odd.
+    """A format of the encoder as deep and as subsampled as `like`, or the nearest; says what is lost.
 
-    With 4:2:0 and 4:2:2 most encoders refuse odd sizes, and cropping would lose a row of the picture.
+    Finer chroma where the size is odd: with 4:2:0 and 4:2:2 most encoders refuse such sizes, and cropping
+    would lose a row of the picture.  Raises OutputError if the encoder has no planes of Y, Cb and Cr.
     """
-    subsamples_x, subsamples_y = like != "yuv444p", like == "yuv420p"
-    fits = not ((subsamples_x and width % 2) or (subsamples_y and height % 2))
-    wanted = [like, "yuv422p", "yuv444p", "yuv420p"] if fits else ["yuv444p", like, "yuv420p"]
-    # Some encoders have but 10-bit formats, as ProRes.
-    wanted += ["yuv422p10le", "yuv444p10le", "yuv420p10le"]
+    subsampling, bits = like[3:6], int(like[7:].removesuffix("le") or 8)
+    is_even = not ((subsampling != "444" and width % 2) or (subsampling == "420" and height % 2))
+    subsamplings = [subsampling, "422", "444", "420"] if is_even else ["444", subsampling, "420"]
     offered = _formats(Codec(codec, "w"))
-    for name in wanted:
-        if name in offered:
-            return name
+    for depth in _DEPTHS_BY_PREFERENCE[bits]:
+        for chosen in subsamplings:
+            name = f"yuv{chosen}p" + ("" if depth == 8 else f"{depth}le")
+            if name in offered:
+                _say_what_is_lost(codec, like, bits_lost=depth < bits, chroma_lost=chosen < subsampling)
+                return name
     raise OutputError(f"encoder {codec} takes none of the usual pixel formats", hint="choose another --codec")
+
+
+def _say_what_is_lost(codec: str, like: str, *, bits_lost: bool, chroma_lost: bool) -> None:
+    if bits_lost:
+        _log.warning("%s has no format as deep as %s; the output has fewer bits", codec, like)
+    if chroma_lost:
+        _log.warning("%s has no format with the chroma of %s; the output has less", codec, like)
 
 
 def _formats(codec: Codec) -> set[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from av.buffer import Buffer
 
 from i2itool.errors import InputError
-from i2itool.frames import Pixels
+from i2itool.frames import AnyPixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Orientation:
             return cls(transpose=True, flip_columns=c < 0, flip_rows=b < 0)
         raise InputError(f"the video is rotated by {frame.rotation} degrees, not by a multiple of 90")
 
-    def upright(self, pixels: Pixels) -> Pixels:
+    def upright(self, pixels: AnyPixels) -> AnyPixels:
         """Turn a stored picture (H,W,3) the way it is to be shown."""
         if self.transpose:
             pixels = pixels.transpose(1, 0, 2)
