@@ -49,6 +49,11 @@ class ConvertKeywords(TypedDict, total=False):
     batch_size: int
     codec: str | None
     crf: int
+    bitrate: str | None
+    encoder_preset: str | None
+    pixel_format: str | None
+    encoder_options: tuple[str, ...]
+    drop_unsupported: bool
     trim: str | None
     preview: int | None
     overwrite: bool
@@ -114,7 +119,7 @@ def convert_video(
     segment_frames = max(1, segment_frames // options.batch_size) * options.batch_size
     with VideoReader(source) as reader:
         info, window = reader.info, _window(options, reader)
-        encoding = Encoding.choose(target, info, reader.coding, codec=options.codec, crf=options.crf)
+        encoding = Encoding.choose(target, info, reader.coding, options)
         identity = job_identity(
             source,
             options,

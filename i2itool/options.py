@@ -13,10 +13,14 @@ DIRECTIONS: tuple[Direction, ...] = ("a2b", "b2a")
 class ConvertOptions:
     """How `convert` works.
 
-    batch_size: frames that go through the network at once.  codec: an FFmpeg encoder name, or None for the
-    default of the container.  crf: constant rate factor of the encoder, lower is better; 18 is visually
-    lossless for x264.  trim: START:END of a video, see `i2itool.trim`.  preview: make a contact sheet of so
-    many frames instead.  restart: discard what an interrupted run has finished.
+    batch_size: frames that go through the network at once.
+    codec: a codec or an encoder of FFmpeg; None for the default of the container.  crf: constant rate
+    factor of the encoder, lower is better; 18 is visually lossless for x264.  bitrate: instead of crf, in
+    bits per second, as 5M.  encoder_preset: the encoder's word for its speed or profile.  pixel_format:
+    FFmpeg's name; None for the nearest to the input's.  encoder_options: each NAME=VALUE, over all others.
+    drop_unsupported: leave out what the container cannot hold.
+    trim: START:END of a video, see `i2itool.trim`.  preview: make a contact sheet of so many frames
+    instead.  restart: discard what an interrupted run has finished.
     """
 
     direction: Direction = "a2b"
@@ -25,6 +29,11 @@ class ConvertOptions:
     batch_size: int = 1
     codec: str | None = None
     crf: int = 18
+    bitrate: str | None = None
+    encoder_preset: str | None = None
+    pixel_format: str | None = None
+    encoder_options: tuple[str, ...] = ()
+    drop_unsupported: bool = False
     trim: str | None = None
     preview: int | None = None
     overwrite: bool = False

@@ -31,9 +31,39 @@ _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
 @click.option("--batch-size", type=click.IntRange(min=1), default=_DEFAULTS["batch_size"], show_default=True)
 @click.option("--engine", default=_DEFAULTS["engine"], show_default=True, help="auto, eager or openvino.")
 @click.option("--device", default=_DEFAULTS["device"], show_default=True, help="auto, cpu or cuda.")
-@click.option("--codec", metavar="NAME", default=_DEFAULTS["codec"], help="Encoder, by FFmpeg's name.")
+@click.option(
+    "--codec",
+    metavar="NAME",
+    default=_DEFAULTS["codec"],
+    help="h264, hevc, av1, vp9, prores, ffv1 or an encoder of FFmpeg.",
+)
 @click.option(
     "--crf", type=click.IntRange(0, 63), default=_DEFAULTS["crf"], show_default=True, help="Lower is better."
+)
+@click.option(
+    "--bitrate", metavar="RATE", default=_DEFAULTS["bitrate"], help="Instead of --crf, as 5M or 800k."
+)
+@click.option(
+    "--encoder-preset",
+    metavar="NAME",
+    default=_DEFAULTS["encoder_preset"],
+    help="The encoder's own word for its speed or profile.",
+)
+@click.option(
+    "--pixel-format", metavar="NAME", default=_DEFAULTS["pixel_format"], help="By FFmpeg's name, as yuv420p."
+)
+@click.option(
+    "--encoder-option",
+    "encoder_options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="An option of the encoder; may be repeated.",
+)
+@click.option(
+    "--drop-unsupported",
+    is_flag=True,
+    default=_DEFAULTS["drop_unsupported"],
+    help="Leave out what the container cannot hold.",
 )
 @click.option("--overwrite", is_flag=True, default=_DEFAULTS["overwrite"], help="Replace outputs that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each input.")

@@ -1,11 +1,10 @@
-"""Encoders: which one a container gets, and what it is asked for."""
+"""Encoders: what they can store, and the pixel format for each."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
 from fractions import Fraction
-from pathlib import Path
 
 import av
 from av.codec import Codec
@@ -13,14 +12,8 @@ from av.codec import Codec
 from i2itool.errors import OutputError
 from i2itool.video.color import ColorTags
 
-# AVI has no time stamps: FFmpeg guesses those of H.264 a frame late, and those of MPEG-4 right.
-_DEFAULT_CODECS = {".webm": "libvpx-vp9", ".avi": "mpeg4"}
-_DEFAULT_CODEC = "libx264"
-# They have no rate control, or one that depends on the profile alone.
-_WITHOUT_QUALITY = ("ffv1", "prores", "png", "rawvideo", "utvideo", "huffyuv", "ffvhuff", "dnxhd")
 _MPEG4 = ("mpeg4", "libxvid")
 _MPEG4_TICKS = 65535
-_LAMBDA_PER_QP = 118  # FF_QP2LAMBDA
 # For each depth of the input: as deep, else deeper, else the deepest that there is. Some encoders have but
 # 10-bit formats, as ProRes.
 _DEPTHS_BY_PREFERENCE = {8: (8, 10), 10: (10, 12, 16, 8), 12: (12, 16, 10, 8), 16: (16, 12, 10, 8)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -15,12 +15,13 @@ from av.video.codeccontext import VideoCodecContext
 
 from i2itool.errors import OutputError
 from i2itool.frames import Frame, VideoInfo
+from i2itool.options import ConvertOptions
+from i2itool.video.codecs import check_pixel_format, choose_encoder, encoder_options
+from i2itool.video.color import FULL_RANGE, RGB
 from i2itool.video.encoders import (
-    choose_codec,
     choose_pixel_format,
     encoder_time_base,
     is_left_sited,
-    quality_options,
     storable_tags,
 )
 from i2itool.video.packets import Encoded
@@ -53,22 +54,24 @@ class Encoding:
     may_reorder: bool
 
     @classmethod
-    def choose(
-        cls, path: Path, info: VideoInfo, coding: PictureCoding, *, codec: str | None, crf: int
-    ) -> Encoding:
+    def choose(cls, path: Path, info: VideoInfo, coding: PictureCoding, asked: ConvertOptions) -> Encoding:
         """What suits a file called `path`; raises OutputError if nothing does."""
-        name = choose_codec(path, codec)
+        name = choose_encoder(path, asked.codec)
         container = _container_format(path)
         # AVI stores no time stamps, so frames must lie in the order in which they are shown.
         may_reorder = container.name != "avi"
         if not may_reorder:
             _refuse_variable_rate(info)
+        pixel_format = asked.pixel_format or choose_pixel_format(
+            name, coding.pixel_format, width=info.width, height=info.height
+        )
+        check_pixel_format(name, pixel_format)
         return cls(
             codec=name,
-            options=quality_options(name, crf),
+            options=encoder_options(name, asked),
             info=info,
-            coding=coding,
-            pixel_format=choose_pixel_format(name, coding.pixel_format, width=info.width, height=info.height),
+            coding=_as_stored(coding, pixel_format),
+            pixel_format=pixel_format,
             has_global_header=bool(container.flags & _GLOBAL_HEADER),
             may_reorder=may_reorder,
         )
@@ -93,6 +96,13 @@ class Encoding:
         context.bit_rate = 0
         if not self.may_reorder:
             context.max_b_frames = 0
+
+
+def _as_stored(coding: PictureCoding, pixel_format: str) -> PictureCoding:
+    """The coding with the tags of what is stored: RGB has no matrix, and uses its full range."""
+    if not av.VideoFormat(pixel_format, 2, 2).is_rgb:
+        return coding
+    return replace(coding, tags=replace(coding.tags, matrix=RGB, color_range=FULL_RANGE))
 
 
 class FrameEncoder:

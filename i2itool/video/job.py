@@ -91,7 +91,10 @@ def job_identity(
 
     network: SHA-256 of the network.  engine: what runs it, in words.
     """
-    settings = {key: value for key, value in asdict(options).items() if key not in _WITHOUT_EFFECT}
+    # As JSON keeps them, for lists come back from it where tuples went in.
+    settings = json.loads(
+        json.dumps({key: value for key, value in asdict(options).items() if key not in _WITHOUT_EFFECT})
+    )
     chosen = {"codec": encoding.codec, "pixel_format": encoding.pixel_format, "engine": engine}
     versions = {"i2itool": __version__, "av": av.__version__, "torch": version("torch")}
     try:
