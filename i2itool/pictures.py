@@ -1,25 +1,18 @@
-"""Single pictures, in and out."""
+"""Pictures as plain arrays of 8 bits, and where to find them; `stills` keeps all of a picture."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from i2itool.errors import InputError, OutputError
+from i2itool.errors import InputError
 from i2itool.frames import Pixels
-from i2itool.partial import whole_file
-
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
-
-# Above this, JPEG and WebP files grow faster than they get better.
-_QUALITY = 95
+from i2itool.still_writer import FORMATS, write_still
+from i2itool.stills import MAX_PIXELS, Still, read_still, to_8_bits
 
 
 def is_picture(path: Path) -> bool:
     """Whether the name says that this is a picture."""
-    return path.suffix.lower() in PICTURE_SUFFIXES
+    return path.suffix.lower() in FORMATS
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -33,30 +26,17 @@ def list_pictures(folder: Path) -> list[Path]:
         if is_picture(path) and path.is_file() and not _is_hidden(path.relative_to(folder))
     )
     if not pictures:
-        kinds = ", ".join(sorted(PICTURE_SUFFIXES))
+        kinds = ", ".join(sorted(FORMATS))
         raise InputError(f"no pictures in {folder}", hint=f"looked for {kinds}")
     return pictures
 
 
-def read_picture(path: Path) -> Pixels:
+def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """H,W,3 uint8 RGB, turned as its EXIF orientation says; alpha is dropped, 16 bits become 8.
 
-    Raises InputError if the picture is missing, truncated or unreadable.
+    Raises InputError if the picture is missing, truncated, unreadable or larger than `max_pixels`.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    if _is_cut_short(data):
-        raise InputError(f"{path} is truncated")
-    try:
-        # Decoded from memory, since cv2.imread fails on non-ASCII names on some systems.
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    except cv2.error as error:
-        raise InputError(f"{path} cannot be read: {error.err}") from error
-    if decoded is None:
-        raise InputError(f"not a readable picture: {path}")
-    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    return to_8_bits(read_still(path, max_pixels=max_pixels).pixels)
 
 
 def write_picture(path: Path, pixels: Pixels) -> None:
@@ -64,33 +44,8 @@ def write_picture(path: Path, pixels: Pixels) -> None:
 
     The file takes its name when it is whole. Raises OutputError if it cannot be written.
     """
-    if not is_picture(path):
-        kinds = ", ".join(sorted(PICTURE_SUFFIXES))
-        raise OutputError(f"cannot write a picture as '{path.suffix}'", hint=f"one of {kinds}")
-    options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY, cv2.IMWRITE_WEBP_QUALITY, _QUALITY]
-    try:
-        _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
-    except cv2.error as error:
-        raise OutputError(f"cannot write {path}: {error.err}") from error
-    with whole_file(path) as partial:
-        try:
-            partial.write_bytes(encoded.tobytes())
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    write_still(path, Still(pixels))
 
 
 def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
-
-
-def _is_cut_short(data: bytes) -> bool:
-    """Whether a JPEG or PNG lacks its end; OpenCV would fill the rest with gray and say nothing."""
-    if data.startswith(b"\x89PNG"):
-        return b"IEND" not in data
-    if not data.startswith(b"\xff\xd8"):
-        return False
-    # Previews have an end of their own, so look only behind the segments that may hold them.
-    position = 2
-    while data[position : position + 1] == b"\xff" and data[position + 1 : position + 2] != b"\xda":
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return b"\xff\xd9" not in data[position:]

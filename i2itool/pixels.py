@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from i2itool.frames import Pixels
+from i2itool.frames import AnyPixels, Levels, Pixels
+
+_TORCH_DTYPES = {np.uint8: torch.uint8, np.uint16: torch.uint16}
 
 
-def to_network(pixels: Pixels, *, multiple_of: int = 1) -> Tensor:
+def to_network(pixels: AnyPixels, *, multiple_of: int = 1) -> Tensor:
     """Turn pictures into what a network eats.
 
-    pixels: N,H,W,3 uint8 RGB.  Returns N,3,H',W' float32 in [-1, 1], where H' and W' are H and W
-    reflect-padded at the bottom and the right to a multiple of `multiple_of`.
+    pixels: N,H,W,3 uint8 or uint16 RGB.  Returns N,3,H',W' float32, from -1 for level 0 to 1 for the
+    highest level, where H' and W' are H and W reflect-padded at the bottom and the right to a multiple of
+    `multiple_of`.
     """
     floats = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float()
-    return pad_to_multiple(floats.div_(127.5).sub_(1.0), multiple_of)
+    return pad_to_multiple(floats.div_(_half_range(pixels.dtype)).sub_(1.0), multiple_of)
 
 
 def to_pixels(floats: Tensor, *, height: int, width: int) -> Pixels:
-    """Turn a network's output into pictures; the inverse of `to_network`.
+    """Turn a network's output into pictures of 8 bits; the inverse of `to_network`.
 
     floats: N,3,H',W' in [-1, 1]; what lies outside is clipped, and the padding beyond `height` and
     `width` is cropped away.  Returns N,H,W,3 uint8 RGB, rounded to the nearest level.
     """
+    return to_levels(floats, np.uint8, height=height, width=width)
+
+
+def to_levels(floats: Tensor, dtype: type[Levels], *, height: int, width: int) -> NDArray[Levels]:
+    """Turn a network's output into pictures of 8 or 16 bits; as `to_pixels`, but for the dtype."""
     cropped = floats.detach()[:, :, :height, :width].float()
-    levels = cropped.add(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
-    pixels: Pixels = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    half = _half_range(np.dtype(dtype))
+    levels = cropped.add(1.0).mul_(half).round_().clamp_(0, 2 * half).to(_TORCH_DTYPES[dtype])
+    pixels: NDArray[Levels] = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return pixels
+
+
+def _half_range(dtype: np.dtype[Any]) -> float:
+    """Levels between -1 and 0: half of the highest."""
+    return float(np.iinfo(dtype).max) / 2
 
 
 def padded_size(height: int, width: int, multiple_of: int) -> tuple[int, int]:

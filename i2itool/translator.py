@@ -8,15 +8,16 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from i2itool.engine import open_engine
 from i2itool.engine.base import Engine
 from i2itool.errors import InputError
-from i2itool.frames import Pixels
+from i2itool.frames import Levels, Pixels
 from i2itool.networks import multiple_of
 from i2itool.options import Direction
-from i2itool.pixels import padded_size, to_network, to_pixels
+from i2itool.pixels import padded_size, to_levels, to_network
 from i2itool.preset import Preset, find_preset
 from i2itool.weights import load_network
 
@@ -54,16 +55,17 @@ class Translator:
             digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
-    def translate(self, pixels: Pixels) -> Pixels:
-        """Translate N,H,W,3 uint8 RGB; the same shape comes back, whatever N, H and W are.
+    def translate(self, pixels: NDArray[Levels]) -> NDArray[Levels]:
+        """Translate N,H,W,3 uint8 or uint16 RGB; shape and dtype come back, whatever N, H and W are.
 
         Raises EngineError if the engine or the device cannot be had.
         """
         height, width = pixels.shape[1:3]
         multiple = multiple_of(self._network)
         engine = self._engine_for(padded_size(height, width, multiple))
+        dtype = pixels.dtype.type
         pieces = [
-            to_pixels(engine(to_network(piece, multiple_of=multiple)), height=height, width=width)
+            to_levels(engine(to_network(piece, multiple_of=multiple)), dtype, height=height, width=width)
             for piece in _pieces(pixels, self._batch_size)
         ]
         return np.concatenate(pieces)
@@ -141,7 +143,7 @@ def load_preset(name: str) -> LoadedPreset:
     return LoadedPreset(find_preset(name))
 
 
-def _pieces(pixels: Pixels, batch_size: int) -> list[Pixels]:
+def _pieces(pixels: NDArray[Levels], batch_size: int) -> list[NDArray[Levels]]:
     return [pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)]
 
 

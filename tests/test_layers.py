@@ -16,6 +16,7 @@ LAYERS = {
     "i2itool.__main__": 7,
     "i2itool.commands": 6,
     "i2itool.trainer.cli": 6,
+    "i2itool.trainer.check_cli": 6,
     "i2itool.conversion": 5,
     "i2itool.translator": 5,
     "i2itool.evaluation": 5,
@@ -39,6 +40,7 @@ LAYERS = {
     "i2itool.trainer.checkpoint": 4,
     "i2itool.trainer.preview": 4,
     "i2itool.trainer.watch": 4,
+    "i2itool.trainer.doctor": 4,
     "i2itool.weights": 3,
     "i2itool.trainer.losses": 3,
     "i2itool.trainer.discriminators": 3,
@@ -53,6 +55,8 @@ LAYERS = {
     "i2itool.frames": 1,
     "i2itool.affine": 1,
     "i2itool.pictures": 1,
+    "i2itool.stills": 1,
+    "i2itool.still_writer": 1,
     "i2itool.partial": 1,
     "i2itool.locks": 1,
     "i2itool.preset": 1,
@@ -81,8 +85,15 @@ TRAINER_USES = (
     "i2itool.device",
     "i2itool.options",
 )
-HEAVY = {"torch", "cv2", "av", "numpy", "rich", "pydantic", "openvino", "safetensors"}
-LIGHT = ("i2itool.cli", "i2itool.__main__", "i2itool.commands", "i2itool.trainer.cli", "i2itool.console")
+HEAVY = {"torch", "cv2", "PIL", "av", "numpy", "rich", "pydantic", "openvino", "safetensors"}
+LIGHT = (
+    "i2itool.cli",
+    "i2itool.__main__",
+    "i2itool.commands",
+    "i2itool.trainer.cli",
+    "i2itool.trainer.check_cli",
+    "i2itool.console",
+)
 
 
 def read_modules() -> dict[str, str]:

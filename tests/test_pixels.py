@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from i2itool.pixels import pad_to_multiple, padded_size, to_network, to_pixels
+from i2itool.pixels import pad_to_multiple, padded_size, to_levels, to_network, to_pixels
 
 ALL_LEVELS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
 
@@ -13,6 +13,16 @@ def test_every_level_survives_the_way_there_and_back() -> None:
     floats = to_network(ALL_LEVELS)
     assert (floats.min().item(), floats.max().item()) == (-1, 1)
     np.testing.assert_array_equal(to_pixels(floats, height=16, width=16), ALL_LEVELS)
+
+
+def test_every_level_of_16_bits_survives_in_the_same_range() -> None:
+    pixels = np.arange(65536, dtype=np.uint16).reshape(1, 256, 256, 1).repeat(3, axis=3)
+    floats = to_network(pixels)
+    assert (floats.min().item(), floats.max().item()) == (-1, 1)
+    np.testing.assert_array_equal(to_levels(floats, np.uint16, height=256, width=256), pixels)
+    # 257 of 65535 is 1 of 255.
+    same = to_network(ALL_LEVELS.astype(np.uint16) * 257)
+    torch.testing.assert_close(same, to_network(ALL_LEVELS), rtol=0, atol=1e-6)
 
 
 def test_channels_stay_red_green_blue() -> None:
