@@ -78,6 +78,13 @@ GENERATOR_ALIASES = {
 @click.option("--seed", type=click.IntRange(0), help="Of everything random.  [default: 0]")
 @click.option("--preview-every", type=click.IntRange(1), help="Steps between preview grids.  [default: 500]")
 @click.option("--checkpoint-every", type=click.IntRange(1), help="Steps between checkpoints.  [default: 500]")
+@click.option(
+    "--on-watchdog",
+    type=click.Choice(["warn", "stop"]),
+    default="warn",
+    show_default=True,
+    help="What to do when the run goes wrong.",
+)
 @click.option("--restart", is_flag=True, help="Discard an earlier run of this name.")
 @click.option("--dry-run", is_flag=True, help="Print the merged recipe and stop.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
@@ -89,6 +96,7 @@ def command(
     out: Path | None,
     direction: str,
     device: str,
+    on_watchdog: str,
     restart: bool,
     dry_run: bool,
     quiet: bool,
@@ -103,6 +111,7 @@ def command(
     from i2itool.device import resolve_device
 
     from .data import find_folders, open_data
+    from .doctor import check_folders, refuse_or_warn
     from .fit import fit
     from .recipe import make_recipe
     from .run import RunFolder
@@ -122,6 +131,15 @@ def command(
     run = RunFolder(out or Path("runs") / config.name)
     if restart:
         run.remove()
+    if not run.has_checkpoint:
+        refuse_or_warn(check_folders(*folders))
     data = open_data(folders, config)
-    preset = fit(config, data, run, device=where, reporter=open_reporter(quiet))
+    preset = fit(
+        config,
+        data,
+        run,
+        device=where,
+        reporter=open_reporter(quiet),
+        stop_on_alarm=on_watchdog == "stop",
+    )
     click.echo(f"wrote {preset.folder}")

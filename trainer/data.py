@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 
 from i2itool.errors import InputError
@@ -33,6 +34,10 @@ class Batch:
 
     a: Tensor
     b: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same pictures on a device."""
+        return Batch(self.a.to(device), self.b.to(device))
 
 
 def find_folders(a: Path, b: Path | None) -> tuple[Path, Path]:

@@ -22,7 +22,7 @@ from .preview import render_preview
 from .run import RunFolder
 from .task import Task
 from .tasks import make_task
-from .watch import check_finite
+from .watch import Watchdogs, check_finite
 
 NUM_SAMPLES = 4
 
@@ -30,19 +30,27 @@ logger = logging.getLogger("i2itool.trainer")
 
 
 def fit(
-    config: TrainConfig, data: UnpairedData, run: RunFolder, *, device: torch.device, reporter: Reporter
+    config: TrainConfig,
+    data: UnpairedData,
+    run: RunFolder,
+    *,
+    device: torch.device,
+    reporter: Reporter,
+    stop_on_alarm: bool = False,
 ) -> Preset:
     """Train from the last checkpoint of `run`, or from the start, and export the preset.
 
     A run that is stopped and begun again gives the same weights as one that was never stopped. Ctrl-C
     ends the step at hand, saves, exports what there is and raises KeyboardInterrupt. Raises TrainingError
-    when a loss is not finite; the last checkpoint is then from before.
+    when a loss is not finite, or with `stop_on_alarm` when a watchdog barks; the last checkpoint is then from
+    before.
     """
     torch.manual_seed(config.seed)
     task = make_task(config, device)
     run.open(config)
     first = _resume(task, run)
     samples = data.samples(NUM_SAMPLES)
+    watchdogs = Watchdogs(config.method, stop_on_alarm)
     saved = first
 
     with interruption() as interrupted, _reported(reporter, config, first):
@@ -54,14 +62,17 @@ def fit(
             _set_rates(task, config.adam, progress)
             losses = task.step(batch, progress=progress)
             check_finite(losses, step)
+            watchdogs.see_losses(losses)
 
             done = step + 1
             rate = (done - first) * 2 * config.batch_size / (time.monotonic() - began)
-            reporter.advance(note=_note(losses, rate))
+            reporter.advance(note=_note(losses, rate, watchdogs))
             if done % config.log_every == 0 or done == config.steps:
-                run.log({"step": done, **losses, "images_per_second": rate})
+                watchdogs.judge_losses(done)
+                run.log({"step": done, **losses, "images_per_second": rate, "alarms": list(watchdogs.up)})
             if done % config.preview_every == 0:
                 write_picture(run.preview(done), render_preview(task.translators(), samples, device))
+                watchdogs.judge_pictures(samples.to(device), task.translators(), done)
             if done % config.checkpoint_every == 0 or done == config.steps or interrupted():
                 state = {"step": done, "config": config.model_dump(), "task": task.state()}
                 save_checkpoint(run.checkpoints, done, state)
@@ -102,9 +113,10 @@ def _set_rates(task: Task, recipe: AdamRecipe, progress: float) -> None:
             group["lr"] = recipe.rate * factor
 
 
-def _note(losses: dict[str, float], images_per_second: float) -> str:
+def _note(losses: dict[str, float], images_per_second: float, watchdogs: Watchdogs) -> str:
+    alarms = "".join(f"{name.upper()}, " for name in watchdogs.up)
     shown = " ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
-    return f"{images_per_second:.2g} images/s, {shown}"
+    return f"{alarms}{images_per_second:.2g} images/s, {shown}"
 
 
 @contextmanager

@@ -16,19 +16,21 @@ from .data import Batch
 _HEADER_PX = 22
 
 
-@torch.no_grad()
-def render_preview(translators: dict[Direction, nn.Module], samples: Batch, device: torch.device) -> Pixels:
+Translators = dict[Direction, nn.Module]
+
+
+def render_preview(translators: Translators, samples: Batch, device: torch.device) -> Pixels:
     """A row for each sample: A, A in B, and back; B, B in A, and back. H,W,3 uint8 RGB."""
     a2b, b2a = translators["a2b"], translators["b2a"]
     a, b = samples.a.to(device), samples.b.to(device)
-    fake_b, fake_a = _one_by_one(a2b, a), _one_by_one(b2a, b)
+    fake_b, fake_a = translate(a2b, a), translate(b2a, b)
     columns = {
         "A": a,
         "A to B": fake_b,
-        "and back": _one_by_one(b2a, fake_b),
+        "and back": translate(b2a, fake_b),
         "B": b,
         "B to A": fake_a,
-        "and back ": _one_by_one(a2b, fake_a),
+        "and back ": translate(a2b, fake_a),
     }
     size = a.shape[-1]
     drawn = []
@@ -39,6 +41,7 @@ def render_preview(translators: dict[Direction, nn.Module], samples: Batch, devi
     return np.concatenate(drawn, axis=1)
 
 
-def _one_by_one(network: nn.Module, pictures: Tensor) -> Tensor:
-    """Translate pictures singly, so that a preview needs no more memory than a step of batch 1."""
+@torch.no_grad()
+def translate(network: nn.Module, pictures: Tensor) -> Tensor:
+    """Translate N,3,H,W one by one, so that a preview needs no more memory than a step of batch 1."""
     return torch.cat([network(picture[None]) for picture in pictures])

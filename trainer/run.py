@@ -28,6 +28,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is something to resume from."""
+        return any(self.checkpoints.glob("step-*.safetensors"))
+
+    @property
     def preset(self) -> Path:
         """Where the preset is exported to."""
         return run_preset_folder(self.path)
@@ -77,7 +82,7 @@ class RunFolder:
             kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
             path.write_text("".join(kept), encoding="utf-8")
 
-    def log(self, figures: Mapping[str, float]) -> None:
+    def log(self, figures: Mapping[str, object]) -> None:
         """Add a line to metrics.jsonl."""
         try:
             with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:

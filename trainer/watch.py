@@ -1,11 +1,45 @@
-"""Watchdogs: a run that cannot end well is stopped while its last good checkpoint still stands."""
+"""Watchdogs: a run that goes wrong is named in plain words while its last good checkpoint still stands."""
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
 
 from i2itool.errors import TrainingError
+
+from .data import Batch
+from .preview import Translators, translate
+
+logger = logging.getLogger("i2itool.trainer")
+
+# Loss of a critic that cannot tell real from fake: least squares 0.25, cross-entropy of both 2 log 2.
+CHANCE = {"cyclegan": 0.25, "unit": 2 * math.log(2)}
+# A critic this far below chance over a window has stopped teaching the generator.
+SATURATED_SHARE = 0.05
+WINDOW_STEPS = 300
+# Correlation of lumas below which light and dark count as swapped.
+INVERTED_CORRELATION = -0.3
+# Outputs that differ among themselves by less than this share of how the inputs differ have collapsed.
+COLLAPSED_SHARE = 0.1
+# Mean change, in levels of 255, under which a translation is hardly one.
+IDENTITY_LEVELS = 2.0
+# A change of the losses by less than this between two windows of PLATEAU_STEPS is none.
+PLATEAU_SHARE, PLATEAU_STEPS = 0.01, 5000
+# At first every generator is near something degenerate.
+PATIENCE_STEPS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What is wrong (`name`, one word) and what it means and what helps (`message`)."""
+
+    name: str
+    message: str
 
 
 def check_finite(losses: Mapping[str, float], step: int) -> None:
@@ -16,3 +50,113 @@ def check_finite(losses: Mapping[str, float], step: int) -> None:
             f"loss {', '.join(broken)} is not finite at step {step}",
             hint="the last checkpoint is good: look for near-constant pictures, or lower --lr",
         )
+
+
+@dataclass(slots=True)
+class Watchdogs:
+    """Everything that is watched in a run, and which alarms are up.
+
+    They watch only: their memory is not part of the run's state, and starts anew when a run is resumed.
+    stops: whether an alarm ends the run.
+    """
+
+    method: str
+    stops: bool = False
+    up: dict[str, Alarm] = field(default_factory=dict)
+    _critics: dict[str, deque[float]] = field(default_factory=dict)
+    _likeness: deque[float] = field(default_factory=lambda: deque(maxlen=2 * PLATEAU_STEPS))
+
+    def see_losses(self, losses: Mapping[str, float]) -> None:
+        """Remember the losses of one step."""
+        for name, loss in losses.items():
+            if name.startswith("D_"):
+                self._critics.setdefault(name, deque(maxlen=WINDOW_STEPS)).append(loss)
+        # Adversarial losses swing for ever; how well pictures come back tells whether anything moves.
+        self._likeness.append(sum(loss for name, loss in losses.items() if name[:2] not in ("D_", "G_")))
+
+    def judge_losses(self, step: int) -> None:
+        """Raise or drop the alarms about losses; logs new ones."""
+        self._settle(("saturated", "plateau"), [*self._saturated(), *self._plateau()], step)
+
+    def judge_pictures(self, samples: Batch, translators: Translators, step: int) -> None:
+        """Raise or drop the alarms about translations of the preview's pictures; logs new ones."""
+        if step < PATIENCE_STEPS:
+            return
+        alarms = [
+            alarm
+            for direction, network in translators.items()
+            for real in [samples.a if direction == "a2b" else samples.b]
+            for alarm in watch_pictures(direction, real, translate(network, real))
+        ]
+        self._settle(("inverted", "collapsed", "identity"), alarms, step)
+
+    def _settle(self, names: tuple[str, ...], alarms: list[Alarm], step: int) -> None:
+        new = [alarm for alarm in alarms if alarm.name not in self.up]
+        self.up = {name: alarm for name, alarm in self.up.items() if name not in names}
+        self.up |= {alarm.name: alarm for alarm in alarms}
+        for alarm in new:
+            logger.warning("step %d: %s", step, alarm.message)
+        if self.stops and new:
+            hint = "--on-watchdog warn goes on all the same"
+            raise TrainingError(f"stopped at step {step}: {new[0].message}", hint=hint)
+
+    def _saturated(self) -> list[Alarm]:
+        limit = SATURATED_SHARE * CHANCE[self.method]
+        return [
+            Alarm(
+                "saturated",
+                f"critic {name} tells real from fake nearly without fail (loss {_mean(window):.4f}), so the "
+                "generator learns little from it; augment = true, or a narrower critic, helps",
+            )
+            for name, window in self._critics.items()
+            if len(window) == WINDOW_STEPS and _mean(window) < limit
+        ]
+
+    def _plateau(self) -> list[Alarm]:
+        if len(self._likeness) < 2 * PLATEAU_STEPS:
+            return []
+        values = list(self._likeness)
+        before, after = _mean(values[:PLATEAU_STEPS]), _mean(values[PLATEAU_STEPS:])
+        if abs(after - before) > PLATEAU_SHARE * abs(before):
+            return []
+        return [Alarm("plateau", f"the losses have not moved for {PLATEAU_STEPS} steps; the run may be done")]
+
+
+def watch_pictures(direction: str, real: Tensor, fake: Tensor) -> list[Alarm]:
+    """Look at translations of a few pictures for swapped light, collapse and nothing happening.
+
+    real, fake: N,3,H,W in [-1, 1], N of at least 2.
+    """
+    alarms = []
+    correlation = luma_correlation(real, fake)
+    if correlation < INVERTED_CORRELATION:
+        what = f"{direction} swaps light and dark (luma correlation {correlation:.2f})"
+        alarms.append(Alarm("inverted", f"{what}; restart with another --seed or more --lambda-identity"))
+    share = diversity(fake) / max(diversity(real), 1e-6)
+    if share < COLLAPSED_SHARE:
+        what = (
+            f"{direction} gives nearly the same picture whatever it sees ({share:.0%} of the inputs' variety)"
+        )
+        alarms.append(Alarm("collapsed", f"{what}; restart with another --seed or a lower --lr"))
+    levels = 127.5 * float((fake - real).abs().mean())
+    if levels < IDENTITY_LEVELS:
+        what = f"{direction} changes its input by {levels:.1f} levels only"
+        alarms.append(Alarm("identity", f"{what}; lower --lambda-identity or --lambda-cycle"))
+    return alarms
+
+
+def luma_correlation(real: Tensor, fake: Tensor) -> float:
+    """Mean over pictures (N,3,H,W) of the correlation of their lumas, -1 to 1."""
+    lumas = [x.float().mean(1).flatten(1) for x in (real, fake)]
+    a, b = (luma - luma.mean(1, keepdim=True) for luma in lumas)
+    scale = a.norm(dim=1) * b.norm(dim=1)
+    return float(((a * b).sum(1) / scale.clamp_min(1e-6)).mean())
+
+
+def diversity(pictures: Tensor) -> float:
+    """Mean absolute difference between each of N,3,H,W and the mean of all; 0 if they are all the same."""
+    return float((pictures - pictures.mean(0, keepdim=True)).abs().mean())
+
+
+def _mean(values: Collection[float]) -> float:
+    return sum(values) / len(values)
