@@ -7,11 +7,30 @@ from typing import Literal
 
 Direction = Literal["a2b", "b2a"]
 DIRECTIONS: tuple[Direction, ...] = ("a2b", "b2a")
+OnError = Literal["repeat", "fail"]
+Deinterlace = Literal["auto", "off"]
+ON_ERROR: tuple[OnError, ...] = ("repeat", "fail")
+DEINTERLACE: tuple[Deinterlace, ...] = ("auto", "off")
 
 
 @dataclass(frozen=True, slots=True)
-class ConvertOptions:
-    """How `convert` works.
+class ReadOptions:
+    """How the frames of a video are read.
+
+    on_error: "repeat" puts the neighbour in the place of a frame that cannot be decoded, "fail" raises
+    InputError.  deinterlace: "auto" does so where the video is flagged.  tonemap: make SDR of HDR.
+    assume_sdr: take HDR pictures as if they were SDR. Without either, HDR raises InputError.
+    """
+
+    on_error: OnError = "repeat"
+    deinterlace: Deinterlace = "auto"
+    tonemap: bool = False
+    assume_sdr: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertOptions(ReadOptions):
+    """How `convert` works, and how it reads videos.
 
     batch_size: frames that go through the network at once.
     codec: a codec or an encoder of FFmpeg; None for the default of the container.  crf: constant rate
@@ -21,6 +40,8 @@ class ConvertOptions:
     drop_unsupported: leave out what the container cannot hold.
     trim: START:END of a video, see `i2itool.trim`.  preview: make a contact sheet of so many frames
     instead.  restart: discard what an interrupted run has finished.
+    max_pixels: of a picture or a frame; what claims to be larger is refused before it is decoded. The
+    default is more than any camera takes, and 1.2 GB as 16-bit RGB.
     """
 
     direction: Direction = "a2b"
@@ -36,5 +57,6 @@ class ConvertOptions:
     drop_unsupported: bool = False
     trim: str | None = None
     preview: int | None = None
+    max_pixels: int = 200_000_000
     overwrite: bool = False
     restart: bool = False

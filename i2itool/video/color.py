@@ -43,12 +43,17 @@ def matrix_for_size(width: int, height: int) -> int:
     return BT709 if width >= 1280 or height >= 720 else SMPTE170M
 
 
-def check_color(tags: ColorTags, name: str) -> None:
-    """Raise InputError if the colours of the video `name` cannot be turned into 8-bit RGB and back."""
-    if tags.transfer in (PQ, HLG):
+def is_hdr(tags: ColorTags) -> bool:
+    """Whether levels are those of PQ or HLG, which no SDR screen shows rightly."""
+    return tags.transfer in (PQ, HLG)
+
+
+def check_color(tags: ColorTags, name: str, *, accepts_hdr: bool = False) -> None:
+    """Raise InputError if the colours of the video `name` cannot be turned into SDR pictures and back."""
+    if is_hdr(tags) and not accepts_hdr:
         raise InputError(
-            f"{name} is HDR ({'PQ' if tags.transfer == PQ else 'HLG'})",
-            hint="networks know SDR pictures only; tone-map it to SDR first",
+            f"{name} is HDR ({'PQ' if tags.transfer == PQ else 'HLG'}), and networks know SDR only",
+            hint="--tonemap makes an SDR video of it; --assume-sdr leaves its levels as they are",
         )
     if tags.matrix not in (RGB, UNSPECIFIED, *_LUMA_WEIGHTS):
         raise InputError(f"{name} has colour matrix {tags.matrix} of H.273, which is not supported")

@@ -14,8 +14,8 @@ from av.video.stream import VideoStream
 
 from i2itool.errors import InputError
 from i2itool.video.color import RGB, UNSPECIFIED, ColorTags
+from i2itool.video.input import open_input, video_stream
 from i2itool.video.orientation import Orientation
-from i2itool.video.reader import open_input, video_stream
 from i2itool.video.tally import FrameTally, Times, Track, TrackTally, codec_name
 
 # Where a packet is a frame that is shown, and tells when: VP8 has hidden frames, and AVI tells no times.

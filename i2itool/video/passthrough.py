@@ -15,7 +15,7 @@ from av.stream import AttachmentStream, DataStream, Disposition, Stream
 
 from i2itool.errors import InputError, OutputError
 from i2itool.frames import Window
-from i2itool.video.reader import open_input
+from i2itool.video.input import open_input
 
 if TYPE_CHECKING:
     from av.container.core import Chapter

@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import av
-from av.container import InputContainer
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from i2itool.errors import InputError
-from i2itool.frames import Frame, Position, VideoInfo, Window
-from i2itool.video.color import RGB, UNSPECIFIED, ColorTags, check_color, matrix_for_size
+from i2itool.frames import AnyPixels, Frame, Position, VideoInfo, Window
+from i2itool.options import ReadOptions
+from i2itool.video.color import RGB, UNSPECIFIED, ColorTags, check_color, is_hdr, matrix_for_size
+from i2itool.video.decoding import Decoder, Picture
+from i2itool.video.deinterlace import deinterlaced
 from i2itool.video.orientation import Orientation
-from i2itool.video.planes import RgbReader
-from i2itool.video.stamps import Stamps
+from i2itool.video.planes import RgbReader, num_bits
+from i2itool.video.tonemap import SDR_TAGS, ToneMap
 
-# Only of these containers does the header or the index tell how much should follow.
-_INDEXED_FORMATS = ("mov", "avi")
-_TIMED_FORMATS = ("avi", "matroska")
-# Beyond this, frames are missing; within it, the container may have rounded.
-_SLACK_SECONDS, _SLACK = 0.25, 0.005
-_PICTURES_THAT_ARE_NOT_VIDEO = (
-    Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-)
+logger = logging.getLogger("i2itool.video")
 
 
 @dataclass(frozen=True, slots=True)
 class PictureCoding:
     """How a video stores its pictures: what a writer repeats, so that only their content changes.
 
-    pixel_format: FFmpeg's name of the 8-bit format with the same chroma subsampling.
+    pixel_format: FFmpeg's name of the planar format with the same chroma subsampling and depth (8, 10, 12
+    or 16 bits).
     sample_aspect_ratio: width of an upright pixel by its height.
     """
 
@@ -45,42 +42,24 @@ class PictureCoding:
     sample_aspect_ratio: Fraction
 
 
-def open_input(path: Path) -> InputContainer:
-    """Open a local media file for reading; raises InputError if it is missing or no media file."""
-    if not path.is_file():
-        raise InputError(f"no such video: {path}" if not path.exists() else f"not a file: {path}")
-    try:
-        # Only this file: no address, nor a playlist that names other files.
-        return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
-    except (av.FFmpegError, ValueError) as error:
-        raise InputError(f"not a readable video: {path} ({_reason(error)})") from error
-
-
-def video_stream(container: InputContainer) -> VideoStream:
-    """The first video stream that is not a cover picture; raises InputError if there is none."""
-    for stream in container.streams.video:
-        if not stream.disposition & _PICTURES_THAT_ARE_NOT_VIDEO:
-            return stream
-    raise InputError(f"no video stream in {container.name.removeprefix('file:')}")
-
-
 class VideoReader:
     """The frames of the first video stream of a file; a `FrameSource`.
 
     info, coding: of that stream, known at once, since the first frame is decoded on opening.
-    stream_index: its place in the file.  Raises InputError if the file is missing, truncated or no video.
+    stream_index: its place in the file.  num_repeated: frames so far that could not be decoded, in whose
+    place the neighbour was repeated.  What is done to the pictures is logged.
+    Raises InputError if the file is missing, truncated or no video.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, options: ReadOptions = ReadOptions()) -> None:  # noqa: B008 - it is frozen
         self.path = path
-        self._container = open_input(path)
+        self.num_repeated = 0
+        self._options = options
+        self._decoder = Decoder(path, repeats_lost=options.on_error == "repeat")
         try:
-            self._stream = video_stream(self._container)
-            self.stream_index = self._stream.index
-            self._refuse_truncated()
-            self._open_first_frame()
+            self._open_first_picture()
         except BaseException:
-            self._container.close()
+            self._decoder.close()
             raise
 
     def __enter__(self) -> Self:
@@ -89,12 +68,12 @@ class VideoReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._container.close()
+        self._decoder.close()
 
     @property
     def start_seconds(self) -> Fraction:
         """Where the file's own time begins: what a player shows as 0."""
-        return Fraction(self._container.start_time or 0, av.time_base)
+        return self._start_seconds
 
     def __iter__(self) -> Iterator[Frame]:
         """Every frame once, upright; raises InputError, naming the time, where the file is damaged."""
@@ -107,13 +86,14 @@ class VideoReader:
         Raises InputError if the frame at `after` is not the one that it was.
         """
         place = 0
-        for frame, pts, duration in self._stamped():
+        for picture, pts, duration in self._stamped():
             if window is not None:
                 if window.end is not None and pts * self._time_base >= window.end:
                     break
                 if pts * self._time_base < window.start:
                     continue
             place += 1
+            self.num_repeated += picture.is_repeated
             if after is not None and place <= after.num_frames:
                 if place == after.num_frames and pts != after.last_pts:
                     raise InputError(
@@ -121,115 +101,102 @@ class VideoReader:
                         hint="--restart begins anew",
                     )
                 continue
-            pixels = self._orientation.upright(self._to_rgb(frame, self._tags))
-            yield Frame(pixels, pts, self._time_base, duration)
+            yield Frame(self._pixels(picture), pts, self._time_base, duration)
         if after is not None and place < after.num_frames:
             raise InputError(f"{self.path} has but {place} of {after.num_frames} frames left")
 
-    def _stamped(self) -> Iterator[tuple[av.VideoFrame, int, int]]:
-        """Every frame as it was decoded, with its own pts and its duration."""
+    def _stamped(self) -> Iterator[tuple[Picture, int, int]]:
+        """Every picture with its own pts and its duration."""
+        pictures = self._of_one_size()
+        if self._options.deinterlace == "auto":
+            pictures = deinterlaced(pictures, str(self.path))
         pts: int | None = None
-        duration = 0
-        frame: av.VideoFrame | None = self._first
-        while frame is not None:
-            if (frame.width, frame.height) != (self._first.width, self._first.height):
-                raise InputError(
-                    f"{self.path}: frames change from {self._first.width}x{self._first.height} to "
-                    f"{frame.width}x{frame.height} at {_seconds(frame)}"
-                )
-            pts = _next_stamp(frame.pts, pts, duration)
-            duration = frame.duration or self._usual_duration()
-            yield frame, pts, duration
-            frame = next(self._decoded, None)
+        duration, num_moved = 0, 0
+        for picture in pictures:
+            last, pts = pts, _next_stamp(picture.pts, pts, duration)
+            if picture.pts is not None and picture.pts != pts:
+                num_moved += 1
+                if num_moved == 1:
+                    at = f"{float(last or 0) * self._time_base:.3f} s"
+                    logger.warning(
+                        "%s: several frames are at %s; all but one are moved by a tick", self.path, at
+                    )
+            duration = picture.duration or self._usual_duration()
+            yield picture, pts, duration
 
-    def _open_first_frame(self) -> None:
-        if self._stream.codec_context is None:
-            raise InputError(f"{self.path}: no decoder for its video stream")
-        self._stream.thread_type = "AUTO"
-        self._decoded = self._decode()
-        first = next(self._decoded, None)
+    def _of_one_size(self) -> Iterator[Picture]:
+        first = self._first.image
+        for picture in chain([self._first], self._pictures):
+            image = picture.image
+            if (image.width, image.height) != (first.width, first.height):
+                at = (
+                    "an unknown time"
+                    if picture.pts is None
+                    else f"{float(picture.pts * self._time_base):.3f} s"
+                )
+                raise InputError(
+                    f"{self.path}: frames change from {first.width}x{first.height} to "
+                    f"{image.width}x{image.height} at {at}"
+                )
+            yield picture
+
+    def _open_first_picture(self) -> None:
+        self._pictures = iter(self._decoder)
+        first = next(self._pictures, None)
         if first is None:
             raise InputError(f"{self.path} holds no frame that can be decoded")
+        stream, image = self._decoder.stream, first.image
         self._first = first
-        self._orientation = Orientation.of(first)
+        self.stream_index = stream.index
+        self._start_seconds = Fraction(self._decoder.container.start_time or 0, av.time_base)
+        self._time_base = Fraction(stream.time_base or image.time_base or Fraction(1, 1000))
+        self._orientation = Orientation.of(image)
+        self._tags = _color_tags(stream, image)
+        accepts_hdr = self._options.tonemap or self._options.assume_sdr
+        check_color(self._tags, str(self.path), accepts_hdr=accepts_hdr)
         self._to_rgb = RgbReader()
-        self._time_base = Fraction(self._stream.time_base or first.time_base or Fraction(1, 1000))
-        self._tags = _color_tags(self._stream, first)
-        check_color(self._tags, str(self.path))
+        self._to_sdr = ToneMap(self._tags.transfer) if is_hdr(self._tags) and self._options.tonemap else None
         self.info = self._describe()
         self.coding = self._describe_coding()
+        self._say_what_changes()
 
-    def _decode(self) -> Iterator[av.VideoFrame]:
-        time = 0.0
-        last_seconds = 0.0
-        stamps = Stamps()
-        try:
-            for packet in self._container.demux():
-                if packet.stream.index != self.stream_index:
-                    last_seconds = max(last_seconds, _end_seconds(packet))
-                    continue
-                # In transport streams this marks any hiccup of the reception; the decoder copes.
-                if packet.is_corrupt and self._container.format.name != "mpegts":
-                    raise InputError(f"{self.path} is damaged or truncated at {time:.3f} s")
-                last_seconds = max(last_seconds, _end_seconds(packet))
-                stamps.see(packet)
-                for frame in self._stream.decode(packet):
-                    frame.pts = stamps.of(frame, is_reordered=self._stream.codec_context.has_b_frames)
-                    time = frame.time if frame.time is not None else time
-                    yield frame
-        except av.FFmpegError as error:
-            raise InputError(f"{self.path} cannot be decoded after {time:.3f} s: {_reason(error)}") from error
-        self._refuse_early_end(last_seconds)
+    def _say_what_changes(self) -> None:
+        image, metadata = self._first.image, self._decoder.stream.metadata
+        if any(part.is_alpha for part in image.format.components) or metadata.get("alpha_mode") == "1":
+            logger.warning("%s: its transparency is dropped", self.path)
+        if self._to_sdr is not None:
+            logger.warning("%s: HDR is made SDR (BT.709)", self.path)
+
+    def _pixels(self, picture: Picture) -> AnyPixels:
+        pixels = self._to_rgb(picture.image, self._tags)
+        if self._to_sdr is not None:
+            pixels = self._to_sdr(pixels)
+        return self._orientation.upright(pixels)
 
     def _usual_duration(self) -> int:
         return round(1 / (self.info.rate * self._time_base)) if self.info.rate else 0
 
     def _describe(self) -> VideoInfo:
-        width, height = self._first.width, self._first.height
-        rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 0)
-        num_frames: int | None = self._stream.frames or None
-        if num_frames is None and self._container.duration and rate:
-            num_frames = math.ceil(self._container.duration * rate / av.time_base)
+        stream, duration = self._decoder.stream, self._decoder.container.duration
+        width, height = self._first.image.width, self._first.image.height
+        rate = Fraction(stream.average_rate or stream.guessed_rate or 0)
+        num_frames: int | None = stream.frames or None
+        if num_frames is None and duration and rate:
+            num_frames = math.ceil(duration * rate / av.time_base)
         if self._orientation.transpose:
             width, height = height, width
         return VideoInfo(width, height, rate, self._time_base, num_frames)
 
     def _describe_coding(self) -> PictureCoding:
-        aspect = Fraction(self._stream.sample_aspect_ratio or 1) or Fraction(1)
-        tags = self._tags
+        image, transposed = self._first.image, self._orientation.transpose
+        aspect = Fraction(self._decoder.stream.sample_aspect_ratio or 1) or Fraction(1)
+        tags = self._tags if self._to_sdr is None else SDR_TAGS
         # A player would guess by the size; once turned or no longer RGB, it would guess differently.
-        if tags.matrix == RGB or (self._orientation.transpose and tags.matrix == UNSPECIFIED):
-            tags = ColorTags(
-                matrix_for_size(self._first.width, self._first.height),
-                tags.color_range,
-                tags.primaries,
-                tags.transfer,
-            )
-        if self._orientation.transpose:
-            aspect = 1 / aspect
+        if tags.matrix == RGB or (transposed and tags.matrix == UNSPECIFIED):
+            tags = replace(tags, matrix=matrix_for_size(image.width, image.height))
         return PictureCoding(
-            _eight_bit_format(self._first, transposed=self._orientation.transpose), tags, aspect
+            _yuv_format(image, transposed=transposed), tags, 1 / aspect if transposed else aspect
         )
-
-    def _refuse_truncated(self) -> None:
-        """See by the index alone, before any work, that the end of the file is missing."""
-        if not self._container.format.name.startswith(_INDEXED_FORMATS):
-            return
-        end = max((entry.pos + entry.size for entry in self._stream.index_entries), default=0)
-        size = self.path.stat().st_size
-        if end > size:
-            raise InputError(f"{self.path} is truncated: at least {end - size} bytes are missing")
-
-    def _refuse_early_end(self, last_seconds: float) -> None:
-        """See by the declared duration that the end of the file is missing."""
-        duration, start = self._container.duration, self._container.start_time or 0
-        if duration is None or not self._container.format.name.startswith(_TIMED_FORMATS):
-            return
-        declared_seconds = (start + duration) / av.time_base
-        if last_seconds < declared_seconds - max(_SLACK_SECONDS, _SLACK * declared_seconds):
-            raise InputError(
-                f"{self.path} is truncated: it ends at {last_seconds:.3f} s of {declared_seconds:.3f} s"
-            )
 
 
 def _next_stamp(pts: int | None, previous: int | None, duration: int) -> int:
@@ -258,28 +225,17 @@ def _first_known(*tags: int) -> int:
     return next((int(tag) for tag in tags if tag != UNSPECIFIED), UNSPECIFIED)
 
 
-def _eight_bit_format(frame: av.VideoFrame, *, transposed: bool) -> str:
-    """The planar 8-bit format with the subsampling of `frame`; RGB and palettes have none."""
-    components = frame.format.components
-    if frame.format.is_rgb or frame.format.has_palette:
-        return "yuv444p"
-    if len(components) < 3:  # gray
-        return "yuv420p"
-    narrow, low = components[1].width < frame.width, components[1].height < frame.height
-    if transposed:
-        narrow, low = low, narrow
-    return {(True, True): "yuv420p", (True, False): "yuv422p"}.get((narrow, low), "yuv444p")
-
-
-def _end_seconds(packet: av.Packet[av.stream.Stream]) -> float:
-    if packet.pts is None or packet.time_base is None:
-        return 0.0
-    return float((packet.pts + (packet.duration or 0)) * packet.time_base)
-
-
-def _seconds(frame: av.VideoFrame) -> str:
-    return "an unknown time" if frame.pts is None else f"{frame.time:.3f} s"
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+def _yuv_format(image: av.VideoFrame, *, transposed: bool) -> str:
+    """The planar format with the subsampling of `image`, and as deep; RGB and palettes have none."""
+    components = image.format.components
+    bits = next((depth for depth in (8, 10, 12) if num_bits(image.format) <= depth), 16)
+    if image.format.is_rgb or image.format.has_palette:
+        subsampling = "444"
+    elif len(components) < 3:  # gray
+        subsampling = "420"
+    else:
+        narrow, low = components[1].width < image.width, components[1].height < image.height
+        if transposed:
+            narrow, low = low, narrow
+        subsampling = {(True, True): "420", (True, False): "422"}.get((narrow, low), "444")
+    return f"yuv{subsampling}p" + ("" if bits == 8 else f"{bits}le")

@@ -1,0 +1,228 @@
+"""Pictures out of a file, each with its time and none missing, also where the file is damaged."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import av
+from av.stream import Stream
+
+from i2itool.errors import InputError
+from i2itool.video.input import (
+    end_seconds,
+    open_input,
+    reason,
+    refuse_early_end,
+    refuse_missing_bytes,
+    video_stream,
+)
+from i2itool.video.stamps import Stamps
+
+# Of these each packet shows one picture; others have packets that show none, as the hidden ones of VP8.
+_SHOW_EVERY_PACKET = ("h264", "hevc", "av1", "mpeg2video", "mjpeg", "prores", "ffv1", "png", "dnxhd")
+# A second field has a packet of its own in some files, half a frame after the first.
+_MOST_OF_A_FRAME = Fraction(3, 4)
+_MOST_REPORTS = 10
+
+logger = logging.getLogger("i2itool.video")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture. pts (None: unknown) and duration: in units of the stream's time base.
+
+    is_repeated: whether it stands in for one that cannot be decoded.
+    """
+
+    image: av.VideoFrame
+    pts: int | None
+    duration: int
+    is_repeated: bool = False
+
+
+class _DamageError(Exception):
+    """A picture cannot be decoded, and the decoder is not set up to go on."""
+
+
+class Decoder:
+    """Iterates over the pictures of a file's video, in order of time; close it after use.
+
+    container, stream: to ask about.  repeats_lost: replace a picture that cannot be decoded by its
+    neighbour, take a damaged one as the decoder has mended it, and log their times; otherwise either raises
+    InputError, naming the time.
+    Raises InputError also if the file is missing, truncated or no video.
+    """
+
+    def __init__(self, path: Path, *, repeats_lost: bool = True) -> None:
+        self._path = path
+        self._repeats_lost = repeats_lost
+        self._num_lost = self._num_damaged = 0
+        self._open(mends=False)
+        try:
+            refuse_missing_bytes(self.container, self.stream, path)
+        except BaseException:
+            self.container.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self.container.close()
+
+    def __iter__(self) -> Iterator[Picture]:
+        """Every picture once, from the beginning; to be used once."""
+        num_given = 0
+        try:
+            for picture in self._pictures():
+                num_given += 1
+                yield picture
+        except _DamageError as error:
+            if not self._repeats_lost:
+                raise InputError(str(error)) from error.__cause__
+            # Threads would lose those beside it, too, and not the same ones each time.
+            self.container.close()
+            self._open(mends=True)
+            yield from islice(self._pictures(), num_given, None)
+        if self._num_lost:
+            logger.warning("%s: %d frames repeated for want of their own", self._path, self._num_lost)
+        if self._num_damaged:
+            logger.warning("%s: %d frames shown as far as they go", self._path, self._num_damaged)
+
+    def _open(self, *, mends: bool) -> None:
+        self._mends = mends
+        self.container = open_input(self._path)
+        try:
+            self.stream = video_stream(self.container)
+            if self.stream.codec_context is None:
+                raise InputError(f"{self._path}: no decoder for its video stream")
+        except BaseException:
+            self.container.close()
+            raise
+        self.stream.thread_type = "NONE" if mends else "AUTO"
+        self._time_base = Fraction(self.stream.time_base or Fraction(1, 1000))
+
+    def _pictures(self) -> Iterator[Picture]:
+        """Those decoded, and where packets had stamps but came to nothing, repeated ones."""
+        shown = _Shown(counts_from_start=self.stream.codec_context.codec.canonical_name in _SHOW_EVERY_PACKET)
+        stamps = Stamps()
+        last: Picture | None = None
+        for packet in self._packets():
+            stamps.see(packet)
+            shown.expect(packet)
+            for image in self._decoded(packet, shown):
+                pts = stamps.of(image, is_reordered=self.stream.codec_context.has_b_frames)
+                picture = Picture(image, pts, image.duration or 0)
+                if image.is_corrupt:
+                    self._report(pts, "is damaged")
+                    self._num_damaged += 1
+                # The first ones have no neighbour but the next.
+                yield from self._repeated(last or picture, shown.missing_before(pts, last))
+                last = picture
+                yield picture
+        if last is not None:
+            yield from self._repeated(last, shown.missing_at_end(last))
+
+    def _packets(self) -> Iterator[av.Packet[Stream]]:
+        """The video's packets and the flush at the end; raises InputError if the file ends too early."""
+        last_seconds, time = 0.0, 0.0
+        is_damaged = False
+        try:
+            for packet in self.container.demux():
+                last_seconds = max(last_seconds, end_seconds(packet))
+                if packet.stream.index != self.stream.index:
+                    continue
+                # In transport streams this marks any hiccup of the reception; the decoder copes.
+                if packet.size:
+                    is_damaged = packet.is_corrupt and self.container.format.name != "mpegts"
+                    time = last_seconds
+                if is_damaged and not self._repeats_lost:
+                    raise InputError(f"{self._path} is damaged or truncated at {time:.3f} s")
+                yield packet
+        except av.FFmpegError as error:
+            raise InputError(f"{self._path} cannot be read after {time:.3f} s: {reason(error)}") from error
+        if is_damaged:
+            raise InputError(f"{self._path} is truncated: its last frame, at {time:.3f} s, is not whole")
+        refuse_early_end(self.container, self._path, last_seconds)
+
+    def _decoded(self, packet: av.Packet[Stream], shown: _Shown) -> list[av.VideoFrame]:
+        try:
+            return self.stream.decode(packet)
+        except av.FFmpegError as error:
+            if not self._mends:
+                raise _DamageError(
+                    f"{self._path} cannot be decoded after {self._seconds(shown.last)}: {reason(error)}"
+                ) from error
+            shown.is_damaged = True
+            return []
+
+    def _repeated(self, neighbour: Picture, missing: list[int]) -> Iterator[Picture]:
+        for pts in missing:
+            self._report(pts, "cannot be decoded")
+            self._num_lost += 1
+            yield replace(neighbour, pts=pts, is_repeated=True)
+
+    def _report(self, pts: int | None, trouble: str) -> None:
+        message = f"{self._path}: the frame at {self._seconds(pts)} {trouble}"
+        if not self._mends:
+            raise _DamageError(message)
+        if self._num_lost + self._num_damaged < _MOST_REPORTS:
+            logger.warning(message)
+
+    def _seconds(self, pts: int | None) -> str:
+        return f"{float((pts or 0) * self._time_base):.3f} s"
+
+
+class _Shown:
+    """Which of the stamps that packets had were shown.
+
+    counts_from_start: whether to trust that each packet shows a picture. Otherwise, and before the first
+    picture, none is missed until is_damaged is set: players show nothing there either.
+    last: the latest stamp shown.
+    """
+
+    def __init__(self, *, counts_from_start: bool) -> None:
+        self.is_damaged = False
+        self.last: int | None = None
+        self._counts_from_start = counts_from_start
+        self._expected: list[int] = []
+
+    def expect(self, packet: av.Packet[Stream]) -> None:
+        """Take note of a packet, before it goes to the decoder."""
+        stamp = packet.dts if packet.pts is None else packet.pts
+        if stamp is not None and packet.size and not packet.is_discard:
+            heapq.heappush(self._expected, stamp)
+
+    def missing_before(self, pts: int | None, last: Picture | None) -> list[int]:
+        """The stamps not shown so far, of those before a picture that is shown now; `last` came before it."""
+        if pts is None:
+            # Then packets have none either, or they cannot be told apart.
+            self._expected.clear()
+            return []
+        missing = self._take(pts, last)
+        self.last = pts
+        return missing
+
+    def missing_at_end(self, last: Picture) -> list[int]:
+        """The stamps never shown; `last` is the last picture."""
+        return self._take(None, last)
+
+    def _take(self, end: int | None, last: Picture | None) -> list[int]:
+        missing: list[int] = []
+        while self._expected and (end is None or self._expected[0] <= end):
+            stamp = heapq.heappop(self._expected)
+            is_old = stamp == end or (self.last is not None and stamp <= self.last)
+            if not is_old and stamp not in missing[-1:] and not _is_second_field(stamp, last):
+                missing.append(stamp)
+        counts = self.is_damaged or (self._counts_from_start and last is not None)
+        return missing if counts else []
+
+
+def _is_second_field(stamp: int, last: Picture | None) -> bool:
+    if last is None or last.pts is None or not last.image.interlaced_frame:
+        return False
+    return stamp - last.pts < last.duration * _MOST_OF_A_FRAME

@@ -1,0 +1,72 @@
+"""Opening media files, and seeing that they are whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from i2itool.errors import InputError
+
+# Only of these containers does the header or the index tell how much should follow.
+_INDEXED_FORMATS = ("mov", "avi")
+_TIMED_FORMATS = ("avi", "matroska")
+# Beyond this, frames are missing; within it, the container may have rounded.
+_SLACK_SECONDS, _SLACK = 0.25, 0.005
+_PICTURES_THAT_ARE_NOT_VIDEO = (
+    Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+)
+
+
+def open_input(path: Path) -> InputContainer:
+    """Open a local media file for reading; raises InputError if it is missing or no media file."""
+    if not path.is_file():
+        raise InputError(f"no such video: {path}" if not path.exists() else f"not a file: {path}")
+    try:
+        # Only this file: no address, nor a playlist that names other files.
+        return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError(f"not a readable video: {path} ({reason(error)})") from error
+
+
+def video_stream(container: InputContainer) -> VideoStream:
+    """The first video stream that is not a cover picture; raises InputError if there is none."""
+    for stream in container.streams.video:
+        if not stream.disposition & _PICTURES_THAT_ARE_NOT_VIDEO:
+            return stream
+    raise InputError(f"no video stream in {container.name.removeprefix('file:')}")
+
+
+def refuse_missing_bytes(container: InputContainer, stream: VideoStream, path: Path) -> None:
+    """See by the index alone, before any work, that the end of the file is missing; raises InputError."""
+    if not container.format.name.startswith(_INDEXED_FORMATS):
+        return
+    end = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
+    size = path.stat().st_size
+    if end > size:
+        raise InputError(f"{path} is truncated: at least {end - size} bytes are missing")
+
+
+def refuse_early_end(container: InputContainer, path: Path, last_seconds: float) -> None:
+    """See by the declared duration that the end of the file is missing; raises InputError."""
+    duration, start = container.duration, container.start_time or 0
+    if duration is None or not container.format.name.startswith(_TIMED_FORMATS):
+        return
+    declared_seconds = (start + duration) / av.time_base
+    if last_seconds < declared_seconds - max(_SLACK_SECONDS, _SLACK * declared_seconds):
+        raise InputError(f"{path} is truncated: it ends at {last_seconds:.3f} s of {declared_seconds:.3f} s")
+
+
+def end_seconds(packet: av.Packet[Stream]) -> float:
+    """When what is in a packet ends; 0 if that is unknown."""
+    if packet.pts is None or packet.time_base is None:
+        return 0.0
+    return float((packet.pts + (packet.duration or 0)) * packet.time_base)
+
+
+def reason(error: Exception) -> str:
+    """What FFmpeg says, without its numbers."""
+    return getattr(error, "strerror", None) or str(error)
