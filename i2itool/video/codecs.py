@@ -113,15 +113,24 @@ def _working(name: str, codec: str) -> str:
     return _SOFTWARE[codec]
 
 
+# The fastest arithmetic of x264 gives other bits on another processor and, where AVX-512 meets small pictures,
+# even in the next run; a resumed conversion would differ. x265 would log to stderr, past everybody.
+_ALWAYS = {
+    "libx264": ("x264-params", "cpu-independent=1"),
+    "libx264rgb": ("x264-params", "cpu-independent=1"),
+    "libx265": ("x265-params", "log-level=none"),
+}
+
+
 def encoder_options(codec: str, asked: ConvertOptions) -> dict[str, str]:
     """All that `codec` is asked for, in its own words; raises OutputError for what it does not know."""
     own = dict(_name_and_value(item) for item in asked.encoder_options)
     _refuse_unknown(codec, own)
     preset = {} if asked.encoder_preset is None else _preset(codec, asked.encoder_preset)
     options = _quality(codec, asked) | preset | own
-    if codec == "libx265":
-        # It would log to stderr, past everybody.
-        options["x265-params"] = ":".join(["log-level=none", *filter(None, [own.get("x265-params")])])
+    if codec in _ALWAYS:
+        name, always = _ALWAYS[codec]
+        options[name] = ":".join([always, *filter(None, [own.get(name)])])
     if (own or preset) and (reason := try_encoder(codec, options)):
         raise OutputError(f"encoder {codec} refuses its options: {reason}")
     return options

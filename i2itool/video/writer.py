@@ -91,7 +91,9 @@ class VideoFile:
 @contextmanager
 def _muxer(path: Path, partial: Path, others: OtherStreams) -> Iterator[OutputContainer]:
     """Open a container for writing, and close it whatever happens."""
-    container = av.open(f"file:{partial}", "w", container_options=_muxer_options(path, others))
+    # Otherwise Matroska numbers its parts at random, and no two files are alike.
+    options = {"fflags": "+bitexact"} | _muxer_options(path, others)
+    container = av.open(f"file:{partial}", "w", container_options=options)
     try:
         yield container
     except BaseException:

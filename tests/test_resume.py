@@ -1,0 +1,313 @@
+"""A conversion that was stopped gives the same file, bit for bit, as one that never was."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import Tensor, nn
+
+from i2itool.console import SilentReporter
+from i2itool.conversion import convert_video
+from i2itool.errors import InputError, OutputError
+from i2itool.locks import exclusive
+from i2itool.options import ConvertOptions
+from i2itool.translator import Translator
+from i2itool.video.job import work_folder
+
+MakeClip = Callable[..., Path]
+# At the rate of 1/1000 s: a phone's clip, with a pause and two frames a millisecond apart.
+UNEVEN = [0, 33, 50, 83, 84, 400, 441, 470, 533, 560, 611, 640, 700, 2000, 2033, 2070, 2100, 2111, 2150, 2200]
+SEGMENT_FRAMES = 4
+
+
+class Negative(nn.Module):
+    """Turns pictures into their negatives."""
+
+    multiple_of = 4
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -x
+
+
+class Half(Negative):
+    """Another network."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x / 2
+
+
+class Crash(RuntimeError):
+    """Stands for whatever ends a process."""
+
+
+class CrashAfter(SilentReporter):
+    """Raises when so many frames have been translated."""
+
+    def __init__(self, frames: int, error: BaseException) -> None:
+        self._frames = frames
+        self._error = error
+
+    def advance(self, count: int = 1, *, note: str = "") -> None:
+        self._frames -= count
+        if self._frames <= 0:
+            raise self._error
+
+
+class CountingReporter(SilentReporter):
+    """Counts what was done earlier and what is done now."""
+
+    def start(self, label: str, total: int | None, *, done: int = 0, unit: str = "frames") -> None:
+        self.before, self.now = done, 0
+
+    def advance(self, count: int = 1, *, note: str = "") -> None:
+        self.now += count
+
+
+def run(
+    source: Path,
+    target: Path,
+    reporter: SilentReporter | None = None,
+    network: nn.Module | None = None,
+    **options: Any,  # the fields of ConvertOptions
+) -> int:
+    batch_size = options.get("batch_size", 1)
+    with Translator(network or Negative(), engine="eager", batch_size=batch_size) as translator:
+        return convert_video(
+            source,
+            target,
+            translator,
+            ConvertOptions(**options),
+            reporter or SilentReporter(),
+            segment_frames=SEGMENT_FRAMES,
+        )
+
+
+def crash(source: Path, target: Path, after: int, **options: Any) -> None:  # Any: fields of ConvertOptions
+    with pytest.raises(Crash):
+        run(source, target, CrashAfter(after, Crash()), **options)
+    assert not target.exists()
+
+
+def finished(target: Path) -> list[Path]:
+    return sorted(work_folder(target).glob("*.packets"))
+
+
+CLIPS: dict[str, dict[str, Any]] = {
+    "b-frames.mp4": {"pts": range(3, 23), "audio_languages": ["eng", "deu"], "audio_start": 960},
+    "uneven.mkv": {"pts": UNEVEN, "time_base": Fraction(1, 1000), "audio_languages": ["eng"]},
+    "open-gop.mp4": {"pts": range(20), "options": {"x264-params": "open-gop=1:keyint=5:bframes=3"}},
+    "plain.ts": {"pts": range(35, 55), "audio_languages": ["eng"]},
+    "plain.avi": {"pts": range(20), "codec": "mpeg4", "options": {}},
+}
+
+
+@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_a_crashed_run_resumes_bit_for_bit(name: str, batch_size: int, make_clip: MakeClip) -> None:
+    source = make_clip(name, **CLIPS[name])
+    whole, broken = source.with_name(f"whole{source.suffix}"), source.with_name(f"broken{source.suffix}")
+    run(source, whole, batch_size=batch_size)
+    # Every run but the last ends in a crash, each a little further on.
+    for after in (1, 6, 8, 13):
+        crash(source, broken, max(1, after - 4 * len(finished(broken))), batch_size=batch_size)
+    last = CountingReporter()
+    assert run(source, broken, last, batch_size=batch_size) == 20
+    assert broken.read_bytes() == whole.read_bytes()
+    assert last.before > 0
+    assert last.before + last.now == 20
+    assert sorted(path.name for path in source.parent.iterdir()) == sorted([name, whole.name, broken.name])
+
+
+@pytest.mark.parametrize("after", range(2, 21, 3))
+def test_wherever_it_stops_it_goes_on(after: int, make_clip: MakeClip) -> None:
+    source = make_clip("clip.mp4", pts=range(20), audio_languages=["eng"])
+    target = source.with_name("out.mp4")
+    crash(source, target, after)
+    # The writer may be behind by what its queue and the encoder hold, but never ahead.
+    assert len(finished(target)) <= after // SEGMENT_FRAMES
+    run(source, target)
+    run(source, source.with_name("whole.mp4"))
+    assert target.read_bytes() == source.with_name("whole.mp4").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("codec", "name"),
+    [
+        ("libx265", "out.mp4"),
+        ("libsvtav1", "out.mkv"),
+        ("libvpx-vp9", "out.webm"),
+        ("ffv1", "out.mkv"),
+        ("prores_ks", "out.mov"),
+    ],
+)
+def test_every_codec_resumes_bit_for_bit(codec: str, name: str, make_clip: MakeClip) -> None:
+    source = make_clip("clip.mkv", pts=range(10))
+    whole, broken = source.with_name(f"whole_{name}"), source.with_name(f"broken_{name}")
+    run(source, whole, codec=codec)
+    crash(source, broken, 10, codec=codec)
+    run(source, broken, codec=codec)
+    assert broken.read_bytes() == whole.read_bytes()
+
+
+# What is refused, and what is done again
+
+
+@pytest.fixture
+def stopped(make_clip: MakeClip) -> tuple[Path, Path]:
+    """A source, and a target whose conversion has stopped behind some finished pieces."""
+    source = make_clip("clip.mp4", pts=range(20))
+    target = source.with_name("out.mp4")
+    crash(source, target, 19)
+    assert finished(target)
+    return source, target
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"crf": 30}, "setting crf 18 -> 30"),
+        ({"codec": "libx265"}, "setting codec libx264 -> libx265"),
+        ({"trim": "0:0.4"}, "setting trim None -> 0:0.4"),
+        ({"batch_size": 2}, "setting batch_size 1 -> 2"),
+        ({"network": Half()}, "network"),
+    ],
+)
+def test_other_settings_are_refused_and_named(
+    options: dict[str, Any], complaint: str, stopped: tuple[Path, Path]
+) -> None:
+    before = [path.read_bytes() for path in finished(stopped[1])]
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=rf"another job: .*{complaint}.*--restart discards"):
+            run(*stopped, **options, overwrite=overwrite)
+    assert [path.read_bytes() for path in finished(stopped[1])] == before
+    run(*stopped)
+
+
+def test_another_source_is_refused_and_named(stopped: tuple[Path, Path]) -> None:
+    source, _ = stopped
+    data = bytearray(source.read_bytes())
+    status = source.stat()
+    data[-1] ^= 1
+    source.write_bytes(data)
+    os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(OutputError, match="another job: source head, source tail "):
+        run(*stopped)
+    os.utime(source, ns=(0, 0))
+    with pytest.raises(OutputError, match="source changed"):
+        run(*stopped)
+
+
+def test_restart_discards_what_another_job_has_finished(stopped: tuple[Path, Path]) -> None:
+    source, target = stopped
+    run(source, target, crf=30, restart=True)
+    run(source, source.with_name("whole.mp4"), crf=30)
+    assert target.read_bytes() == source.with_name("whole.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "journal cut", "journal garbage"])
+def test_damaged_pieces_are_made_again(damage: str, stopped: tuple[Path, Path]) -> None:
+    source, target = stopped
+    crash(source, target, 1)
+    piece, journal = finished(target)[0], work_folder(target) / "journal.jsonl"
+    data, lines = piece.read_bytes(), journal.read_bytes()
+    assert len(lines.splitlines()) > 2
+    match damage:
+        case "flip":
+            piece.write_bytes(data[:50] + bytes([data[50] ^ 1]) + data[51:])
+        case "cut":
+            piece.write_bytes(data[:-1])
+        case "remove":
+            piece.unlink()
+        case "journal cut":
+            journal.write_bytes(lines[:-20])
+        case "journal garbage":
+            journal.write_bytes(os.urandom(500))
+    run(source, target)
+    run(source, source.with_name("whole.mp4"))
+    assert target.read_bytes() == source.with_name("whole.mp4").read_bytes()
+
+
+def test_a_second_process_is_refused(stopped: tuple[Path, Path]) -> None:
+    with exclusive(stopped[1]), pytest.raises(OutputError, match="being written by another process"):
+        run(*stopped)
+    assert run(*stopped) == 20
+
+
+def test_a_run_without_a_finished_piece_leaves_nothing(make_clip: MakeClip) -> None:
+    source = make_clip("clip.mp4", pts=range(20))
+    crash(source, source.with_name("out.mp4"), 1)
+    assert [path.name for path in source.parent.iterdir()] == ["clip.mp4"]
+
+
+def test_ctrl_c_keeps_the_finished_pieces_and_says_so(
+    make_clip: MakeClip, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_clip("clip.mp4", pts=range(20))
+    target = source.with_name("out.mp4")
+    with pytest.raises(KeyboardInterrupt):
+        run(source, target, CrashAfter(20, KeyboardInterrupt()))
+    assert finished(target)
+    assert "the same command goes on" in caplog.text
+    assert run(source, target) == 20
+
+
+def test_the_work_is_kept_from_other_users(stopped: tuple[Path, Path]) -> None:
+    assert work_folder(stopped[1]).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_link_in_the_place_of_the_folder_is_refused(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("clip.mp4")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    work_folder(tmp_path / "out.mp4").symlink_to(elsewhere)
+    with pytest.raises(OutputError, match="is a link"):
+        run(source, tmp_path / "out.mp4")
+    assert list(elsewhere.iterdir()) == []
+
+
+# A full disk
+
+
+@contextmanager
+def files_limited_to(num_bytes: int) -> Iterator[None]:
+    """A limit on the size of files makes writing fail half-way, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("num_bytes", [0, 100, 1500, 2500, 5000, 9000])
+def test_a_full_disk_is_one_error_and_the_same_command_goes_on(num_bytes: int, make_clip: MakeClip) -> None:
+    source = make_clip("clip.mp4", pts=range(20), audio_languages=["eng"])
+    whole, target = source.with_name("whole.mp4"), source.with_name("out.mp4")
+    run(source, whole)
+    assert whole.stat().st_size > 9000
+    with files_limited_to(num_bytes), pytest.raises(OutputError, match="cannot write"):
+        run(source, target)
+    assert not target.exists()
+    run(source, target)
+    assert target.read_bytes() == whole.read_bytes()
+
+
+def test_a_source_that_ends_earlier_than_before_is_refused(make_clip: MakeClip) -> None:
+    source = make_clip("clip.ts", pts=range(35, 55))
+    target = source.with_name("out.ts")
+    crash(source, target, 19)
+    # As if an update of the decoder gave other frames: the journal knows one more than there is.
+    journal = work_folder(target) / "journal.jsonl"
+    identity, *pieces = [json.loads(line) for line in journal.read_text().splitlines()]
+    pieces[-1]["last_pts"] += 1
+    journal.write_text("".join(json.dumps(entry) + "\n" for entry in (identity, *pieces)))
+    with pytest.raises(InputError, match=r"was at tick .*--restart begins anew"):
+        run(source, target)
