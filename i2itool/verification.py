@@ -13,6 +13,7 @@ from i2itool.errors import InputError
 from i2itool.pictures import is_picture, read_picture
 from i2itool.video.color import BT470BG, BT709, LIMITED_RANGE, SMPTE170M, UNSPECIFIED, matrix_for_size
 from i2itool.video.comparison import (
+    KEYS_OF_FILES,
     Check,
     check,
     compare_chapters,
@@ -91,7 +92,8 @@ def _compare(before: Inventory, after: Inventory) -> Iterator[Check]:
     # The first video is the one that is played, whether a container says so or not.
     flags = [item.video_disposition | Disposition.default for item in (before, after)]
     yield compare_dispositions("video: dispositions", *flags)
-    yield compare_tags("video: tags", before.video_metadata, after.video_metadata)
+    tags = before.video_metadata, after.video_metadata
+    yield compare_tags("video: tags", *tags, without=KEYS_OF_FILES)
     yield from compare_tracks(before.tracks, after.tracks)
     yield compare_chapters(before.chapters, after.chapters)
     yield _compare_time_codes(before, after)

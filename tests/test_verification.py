@@ -150,6 +150,15 @@ def test_an_untagged_video_may_get_the_tags_that_players_assume(make_clip: MakeC
     }
 
 
+@pytest.mark.parametrize(("created", "names"), [("1970-01-01", set()), ("2020-02-02", {"file: tags"})])
+def test_a_creation_time_counts_if_one_was_set(created: str, names: set[str], make_clip: MakeClip) -> None:
+    source = make_clip("clip.mkv", metadata={"creation_time": f"{created}T00:00:00.000000Z"})
+    # The tracks of the copy are given the time of the file, too.
+    copy = remux(source, "copy.mp4")
+    assert differing(verify(source, copy)) == set()
+    assert differing(verify(source, make_clip("other.mkv"))) == names
+
+
 # What is not
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import zip_longest
@@ -26,6 +26,10 @@ _KEYS_OF_MUXERS = frozenset(
         *("language", "timecode", "filename", "mimetype"),
     }
 )
+# Of a stream, muxers that have a place for it repeat what the file says.
+KEYS_OF_FILES = ("creation_time",)
+# The time 0 of a camera or a muxer that knew none.
+_NO_CREATION_TIME = "1970-01-01T00:00:00"
 # Matroska's statistics count packets, which are compared one by one.
 _STATISTICS = ("bps", "number_of_", "_statistics_", "duration-")
 
@@ -105,9 +109,11 @@ def compare_tracks(before: Sequence[Track], after: Sequence[Track]) -> Iterator[
                 yield from _compare_track(name, old, new)
 
 
-def compare_tags(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> Check:
-    """The tags, but those that muxers write themselves."""
-    old, new = _common_tags(before), _common_tags(after)
+def compare_tags(
+    name: str, before: Mapping[str, str], after: Mapping[str, str], *, without: Collection[str] = ()
+) -> Check:
+    """The tags, but for those `without` and those that muxers write themselves."""
+    old, new = (_common_tags(metadata, without) for metadata in (before, after))
     differing = [
         f"{key}: {old.get(key, 'none')} -> {new.get(key, 'none')}"
         for key in dict.fromkeys((*old, *new))
@@ -145,7 +151,7 @@ def _compare_track(name: str, old: Track, new: Track) -> Iterator[Check]:
     elif old.kind != "cover":
         yield compare_languages(f"{name}: language", old.metadata, new.metadata)
         yield compare_dispositions(f"{name}: dispositions", old.disposition, new.disposition)
-        yield compare_tags(f"{name}: tags", old.metadata, new.metadata)
+        yield compare_tags(f"{name}: tags", old.metadata, new.metadata, without=KEYS_OF_FILES)
         yield check(f"{name}: packets", old.num_packets, new.num_packets)
         within = max(old.times.time_base, new.times.time_base) / 2
         yield compare_times(f"{name}: times", old.times, new.times, within=within)
@@ -203,12 +209,15 @@ def _rounding(before: Times, after: Times) -> Fraction:
     return Fraction(0) if is_exact else max(before.time_base, after.time_base) / 2
 
 
-def _common_tags(metadata: Mapping[str, str]) -> dict[str, str]:
+def _common_tags(metadata: Mapping[str, str], without: Collection[str]) -> dict[str, str]:
     tags = {key.lower(): value for key, value in metadata.items()}
     return {
         key: value
         for key, value in tags.items()
-        if key not in _KEYS_OF_MUXERS and not key.startswith(_STATISTICS)
+        if key not in _KEYS_OF_MUXERS
+        and key not in without
+        and not key.startswith(_STATISTICS)
+        and not (key == "creation_time" and value.startswith(_NO_CREATION_TIME))
     }
 
 
