@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from i2itool.errors import OutputError as OutputError
     from i2itool.errors import PresetError as PresetError
     from i2itool.errors import TrainingError as TrainingError
+    from i2itool.jobs.outcome import Outcome as Outcome
+    from i2itool.jobs.run import convert_many as convert_many
     from i2itool.options import ConvertOptions as ConvertOptions
     from i2itool.translator import load_preset as load_preset
 
@@ -34,10 +36,12 @@ _HOMES = {
     "I2IError": "errors",
     "InputError": "errors",
     "MissingExtra": "errors",
+    "Outcome": "jobs.outcome",
     "OutputError": "errors",
     "PresetError": "errors",
     "TrainingError": "errors",
     "convert": "conversion",
+    "convert_many": "jobs.run",
     "load_preset": "translator",
 }
 

@@ -2,4 +2,5 @@
 
 from i2itool.cli import main
 
-main(prog_name="i2itool")
+if __name__ == "__main__":
+    main(prog_name="i2itool")

@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 from i2itool import __version__
-from i2itool.console import configure_logging
+from i2itool.console import configure_logging, printable
 from i2itool.errors import I2IError
 
 INTERRUPTED = 130
@@ -16,7 +16,7 @@ INTERRUPTED = 130
 COMMANDS = {
     "train": ("i2itool.trainer.cli:command", "Fit a translator between two folders of pictures."),
     "check": ("i2itool.trainer.check_cli:command", "Look at two folders before training on them."),
-    "convert": ("i2itool.commands.convert:command", "Translate videos, pictures or folders of pictures."),
+    "convert": ("i2itool.commands.convert:command", "Translate videos, pictures, and folders of them."),
     "verify": ("i2itool.commands.verify:command", "Check that a conversion kept all but the pixels."),
     "evaluate": ("i2itool.commands.evaluate:command", "Score a preset on pictures that it has not seen."),
     "presets": ("i2itool.commands.presets:command", "List and show the translators that there are."),
@@ -50,7 +50,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except I2IError as error:
-            click.echo(f"error: {' '.join(str(error).splitlines())}", err=True)
+            click.echo(f"error: {printable(' '.join(str(error).splitlines()))}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("\ninterrupted", err=True)

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
+def printable(text: object) -> str:
+    """One line of text, as a name or an error; what would move the cursor or cannot be encoded is escaped."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in str(text)
+    )
+
+
 class Reporter(Protocol):
     """Is told of progress by the library, which never prints itself."""
 

@@ -1,20 +1,23 @@
-"""The pipeline: a video, a picture or a folder of pictures -> network -> the same kind of thing."""
+"""The pipeline: a video or a picture -> network -> the same kind of thing."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 from i2itool.console import Reporter, SilentReporter
-from i2itool.errors import InputError, OutputError
-from i2itool.frames import Pixels, Window, batches
-from i2itool.options import ConvertOptions, Direction
-from i2itool.pictures import is_picture, list_pictures, read_picture, write_picture
-from i2itool.preset import find_preset
+from i2itool.errors import AlreadyThere, InputError, OutputError
+from i2itool.frames import Window, batches
+from i2itool.locks import exclusive
+from i2itool.options import ConvertOptions, Deinterlace, Direction, OnError
+from i2itool.pictures import is_picture
+from i2itool.preset import Preset, find_preset
+from i2itool.still_writer import write_still
+from i2itool.stills import read_still
 from i2itool.translator import Translator
 from i2itool.trim import parse_trim
 from i2itool.video.ahead import ReadAhead, WriteBehind
@@ -30,14 +33,16 @@ from i2itool.weights import load_network
 class Converted:
     """What a conversion has made.
 
-    output: the file, or the folder of pictures.  num_frames: frames or pictures translated.
+    num_frames: frames translated; 1 for a picture.
     seconds: wall time, the loading of the network included.
+    num_repeated: frames of a damaged video that could not be decoded, in whose place the neighbour is shown.
     """
 
     input: Path
     output: Path
     num_frames: int
     seconds: float
+    num_repeated: int = 0
 
 
 class ConvertKeywords(TypedDict, total=False):
@@ -56,6 +61,11 @@ class ConvertKeywords(TypedDict, total=False):
     drop_unsupported: bool
     trim: str | None
     preview: int | None
+    max_pixels: int
+    on_error: OnError
+    deinterlace: Deinterlace
+    tonemap: bool
+    assume_sdr: bool
     overwrite: bool
     restart: bool
 
@@ -68,7 +78,7 @@ def convert(
     reporter: Reporter | None = None,
     **options: Unpack[ConvertKeywords],
 ) -> Converted:
-    """Translate a video, a picture, or the pictures of a folder, with a preset; the input stays as it is.
+    """Translate a video or a picture with a preset; the input stays as it is.
 
     output: a file, or a folder to put it into; None means STEM_PRESET.EXT beside the input.
     preset: a name or a path.  options: the fields of `ConvertOptions`.
@@ -80,25 +90,43 @@ def convert(
     asked = ConvertOptions(**options)
     _check(asked)
     source = Path(input)
-    if not source.exists():
-        raise InputError(f"no such file or folder: {source}")
+    _refuse_other_than_file(source)
     found = find_preset(preset)
-    target = _target(source, None if output is None else Path(output), found.name)
-    pairs = _pairs(source, target)
-    _refuse_existing(pairs, overwrite=asked.overwrite)
+    target = target_beside(source, None if output is None else Path(output), found.name)
+    _refuse_existing(source, target, overwrite=asked.overwrite)
 
-    with Translator(
-        load_network(found, asked.direction),
-        engine=asked.engine,
-        device=asked.device,
-        batch_size=asked.batch_size,
-    ) as translator:
-        reports = reporter or SilentReporter()
-        if source.is_dir() or is_picture(source):
-            num_frames = _convert_pictures(pairs, translator, reports, label=source.name)
-        else:
-            num_frames = convert_video(source, target, translator, asked, reports)
-    return Converted(source, target, num_frames, time.monotonic() - started)
+    with open_translator(found, asked) as translator:
+        converted = convert_file(source, target, translator, asked, reporter or SilentReporter())
+    return replace(converted, seconds=time.monotonic() - started)
+
+
+def convert_file(
+    source: Path, target: Path, translator: Translator, options: ConvertOptions, reporter: Reporter
+) -> Converted:
+    """Translate a video or a picture with a translator that is there already; else as `convert`.
+
+    Raises AlreadyThere or BeingWritten, which are OutputErrors, if the output exists and is not to be
+    overwritten, or if another process is at it.
+    """
+    started = time.monotonic()
+    _refuse_other_than_file(source)
+    _refuse_existing(source, target, overwrite=options.overwrite)
+    if is_picture(source):
+        with _reporting(reporter, source.name, 1, unit="pictures"):
+            convert_picture(source, target, translator, options)
+            reporter.advance()
+        return Converted(source, target, 1, time.monotonic() - started)
+    return convert_video(source, target, translator, options, reporter)
+
+
+def open_translator(preset: Preset, options: ConvertOptions) -> Translator:
+    """The network of a preset in the direction and on the engine that are asked for; to be closed."""
+    return Translator(
+        load_network(preset, options.direction),
+        engine=options.engine,
+        device=options.device,
+        batch_size=options.batch_size,
+    )
 
 
 def convert_video(
@@ -109,15 +137,16 @@ def convert_video(
     reporter: Reporter,
     *,
     segment_frames: int = SEGMENT_FRAMES,
-) -> int:
-    """Translate the frames of a video; times and all other streams stay. Returns the number of frames.
+) -> Converted:
+    """Translate the frames of a video; times and all other streams stay.
 
     Pieces of `segment_frames` frames are kept in a hidden folder beside `target` as they are finished; a
     later call with the same arguments goes on behind them, to the same file bit for bit.
     """
+    started = time.monotonic()
     # Batches end where pieces end, however often the run is interrupted.
     segment_frames = max(1, segment_frames // options.batch_size) * options.batch_size
-    with VideoReader(source) as reader:
+    with VideoReader(source, options) as reader:
         info, window = reader.info, _window(options, reader)
         encoding = Encoding.choose(target, info, reader.coding, options)
         identity = job_identity(
@@ -128,8 +157,12 @@ def convert_video(
             engine=translator.prepare(info.height, info.width),
             segment_frames=segment_frames,
         )
-        video = VideoFile(target, source, reader.stream_index, encoding)
+        video = VideoFile(
+            target, source, reader.stream_index, encoding, drop_unsupported=options.drop_unsupported
+        )
         with open_job(target, identity, restart=options.restart) as job:
+            # Another process may have finished it while this one was getting ready.
+            _refuse_existing(source, target, overwrite=options.overwrite)
             video.check(job.partial)
             with (
                 ReadAhead(reader.frames(window, job.position)) as frames,
@@ -142,7 +175,8 @@ def convert_video(
                         sink.write(frame)
                     reporter.advance(len(batch.pts))
             _join(job, video, window)
-    return job.num_frames
+        seconds = time.monotonic() - started
+        return Converted(source, target, job.num_frames, seconds, reader.num_repeated)
 
 
 def _window(options: ConvertOptions, reader: VideoReader) -> Window | None:
@@ -167,25 +201,12 @@ def _join(job: Job, video: VideoFile, window: Window | None) -> None:
     job.publish()
 
 
-def _convert_pictures(
-    pairs: list[tuple[Path, Path]], translator: Translator, reporter: Reporter, *, label: str
-) -> int:
-    """Translate pictures one by one, for their sizes may differ; finished ones stay if a later one fails."""
-    with (
-        ReadAhead(_read(pairs)) as pictures,
-        _reporting(reporter, label, len(pairs), unit="pictures"),
-    ):
-        for target, pixels in pictures:
-            translated = translator.translate(pixels[None])[0]
-            _make_folder(target.parent)
-            write_picture(target, translated)
-            reporter.advance()
-    return len(pairs)
-
-
-def _read(pairs: Iterable[tuple[Path, Path]]) -> Iterator[tuple[Path, Pixels]]:
-    for source, target in pairs:
-        yield target, read_picture(source)
+def convert_picture(source: Path, target: Path, translator: Translator, options: ConvertOptions) -> None:
+    """Translate a picture; its depth, transparency, EXIF and colour profile stay."""
+    still = read_still(source, max_pixels=options.max_pixels)
+    with exclusive(target):
+        _refuse_existing(source, target, overwrite=options.overwrite)
+        write_still(target, replace(still, pixels=translator.translate(still.pixels[None])[0]))
 
 
 @contextmanager
@@ -204,44 +225,25 @@ def _check(options: ConvertOptions) -> None:
         raise InputError(f"batch size {options.batch_size} is impossible", hint="1 or more")
 
 
-def _target(source: Path, output: Path | None, preset_name: str) -> Path:
-    """Where the result goes: a file, or for a folder of pictures a folder."""
-    source = source.resolve()
+def _refuse_other_than_file(source: Path) -> None:
     if source.is_dir():
-        return output if output is not None else source.with_name(f"{source.name}_{preset_name}")
+        raise InputError(f"{source} is a folder", hint="`convert_many` translates all that is in it")
+    if not source.is_file():
+        raise InputError(f"not a file: {source}" if source.exists() else f"no such file: {source}")
+
+
+def target_beside(source: Path, output: Path | None, preset_name: str) -> Path:
+    """Where the result of a file goes: `output`, or STEM_PRESET.EXT in that folder or beside the input."""
     name = f"{source.stem}_{preset_name}{source.suffix}"
     if output is None:
-        return source.with_name(name)
+        return source.resolve().with_name(name)
     return output / name if output.is_dir() else output
 
 
-def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
-    """Each input file with its output; the pictures of a folder keep their names and their tree."""
-    if not source.is_dir():
-        return [(source, target)]
-    if target.exists() and not target.is_dir():
-        raise OutputError(f"{target} is not a folder", hint="the pictures of a folder go into a folder")
-    inside = target.resolve()
-    return [
-        (picture, target / picture.relative_to(source))
-        for picture in list_pictures(source)
-        # What an earlier run has put into a folder inside the input is no input.
-        if inside == source.resolve() or not picture.resolve().is_relative_to(inside)
-    ]
-
-
-def _refuse_existing(pairs: list[tuple[Path, Path]], *, overwrite: bool) -> None:
-    for source, target in pairs:
-        if target.exists() and target.samefile(source):
-            raise OutputError(f"the output would replace its input: {target}", hint="choose another with -o")
-        if target.is_dir():
-            raise OutputError(f"{target} is a folder")
-        if target.exists() and not overwrite:
-            raise OutputError(f"{target} is already there", hint="--overwrite replaces it")
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make folder {path}: {error.strerror}") from error
+def _refuse_existing(source: Path, target: Path, *, overwrite: bool) -> None:
+    if target.exists() and target.samefile(source):
+        raise OutputError(f"the output would replace its input: {target}", hint="choose another with -o")
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder")
+    if target.exists() and not overwrite:
+        raise AlreadyThere(f"{target} is already there", hint="--overwrite replaces it")

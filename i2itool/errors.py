@@ -52,6 +52,14 @@ class OutputError(I2IError):
     exit_code = 6
 
 
+class AlreadyThere(OutputError):
+    """An output exists, and is not to be overwritten."""
+
+
+class BeingWritten(OutputError):
+    """Another process is writing an output."""
+
+
 class TrainingError(I2IError):
     """Training cannot start or cannot go on."""
 

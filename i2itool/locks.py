@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from i2itool.errors import OutputError
+from i2itool.errors import BeingWritten, OutputError
 
 if sys.platform == "win32":
     import msvcrt
@@ -27,7 +27,7 @@ def exclusive(path: Path) -> Iterator[None]:
     """Hold the right to write the file or folder `path` until the block ends.
 
     The lock is a hidden file beside it, which goes away with the block; one that a crash has left behind
-    holds nobody up. Raises OutputError if another process holds it, or if it cannot be made.
+    holds nobody up. Raises BeingWritten if another process holds it, OutputError if it cannot be made.
     """
     lock = lock_file(path)
     descriptor = _hold(lock, path)
@@ -58,7 +58,7 @@ def _hold(lock: Path, path: Path) -> int:
                 return descriptor
         except OSError as error:
             os.close(descriptor)
-            raise OutputError(f"{path} is being written by another process") from error
+            raise BeingWritten(f"{path} is being written by another process") from error
         os.close(descriptor)
 
 

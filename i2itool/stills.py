@@ -22,9 +22,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from i2itool.errors import InputError
 from i2itool.frames import AnyPixels, DeepPixels, Levels, Pixels
+from i2itool.options import ConvertOptions
 
-# More than any camera takes, and 1.2 GB as 16-bit RGB.
-MAX_PIXELS = 200_000_000
+MAX_PIXELS = ConvertOptions().max_pixels
 
 # Decoders of these formats only: Pillow has some that run other programs.
 _FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
@@ -127,7 +127,7 @@ def _read(path: Path, file: IO[bytes], image: Image.Image) -> Still:
             icc_profile = b""
     else:
         rgb, icc_profile = _to_rgb(path, image, icc_profile)
-        levels = np.asarray(rgb)
+        levels = np.array(rgb)  # a copy, for Pillow lends its own memory read-only
         pixels, alpha = levels[..., :3], levels[..., 3] if levels.shape[2] == 4 else None
     return Still(
         pixels=_upright(pixels, orientation),

@@ -11,19 +11,23 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image, ImageCms
 from torch import Tensor, nn
 
 from i2itool import convert, load_preset
 from i2itool.console import SilentReporter
-from i2itool.conversion import ConvertKeywords, convert_video
+from i2itool.conversion import ConvertKeywords, convert_file, convert_video
 from i2itool.errors import InputError, OutputError, PresetError
 from i2itool.frames import Pixels
 from i2itool.options import ConvertOptions
 from i2itool.pictures import read_picture, write_picture
+from i2itool.still_writer import write_still
+from i2itool.stills import Still, read_still
 from i2itool.translator import Translator
 from i2itool.video.reader import VideoReader
 
 MakeClip = Callable[..., Path]
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +117,7 @@ def test_the_batch_size_changes_nothing(batch_size: int, make_clip: MakeClip) ->
     target = source.with_name("out.mkv")
     options = ConvertOptions(codec="ffv1", batch_size=batch_size)
     with Translator(Negative(), engine="eager", batch_size=batch_size) as translator:
-        assert convert_video(source, target, translator, options, SilentReporter()) == 12
+        assert convert_video(source, target, translator, options, SilentReporter()).num_frames == 12
     error = read_frames(target).astype(int) - (255 - read_frames(source))
     assert np.abs(error).mean() < 2
 
@@ -145,56 +149,39 @@ def test_a_picture_is_translated_exactly(suffix: str, pixels: Pixels, tmp_path: 
         np.testing.assert_array_equal(read_picture(result.output), loaded.translate(pixels, engine="eager"))
 
 
-def test_a_folder_keeps_its_names_and_its_tree(pixels: Pixels, tmp_path: Path) -> None:
-    names = {"a.png", "b.jpg", "deeper/c.png"}
-    (tmp_path / "in/deeper").mkdir(parents=True)
-    for i, name in enumerate(sorted(names)):
-        write_picture(tmp_path / "in" / name, pixels[: 30 - i])
-    (tmp_path / "in/notes.txt").write_text("no picture")
-
-    result = convert(tmp_path / "in", preset="tiny", engine="eager")
-
-    folder = tmp_path / "in_tiny"
-    assert (result.output, result.num_frames) == (folder, 3)
-    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == names
-    assert read_picture(folder / "deeper/c.png").shape == (28, 42, 3)
-
-
-def test_what_an_earlier_run_put_inside_the_input_is_no_input(pixels: Pixels, tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    write_picture(tmp_path / "in/a.png", pixels)
-    for overwrite in (False, True):
-        result = convert(
-            tmp_path / "in", tmp_path / "in/out", preset="tiny", engine="eager", overwrite=overwrite
-        )
-        assert result.num_frames == 1
-
-
-def test_an_unreadable_picture_is_named_and_the_finished_ones_stay(pixels: Pixels, tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    write_picture(tmp_path / "in/a.png", pixels)
-    (tmp_path / "in/b.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"b\.png"):
-        convert(tmp_path / "in", preset="tiny", engine="eager")
-    assert [path.name for path in (tmp_path / "in_tiny").iterdir()] == ["a.png"]
-
-
 # Outputs
 
 
-def test_an_output_that_exists_is_refused_before_any_work(pixels: Pixels, tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    for name in ("a.png", "b.png"):
-        write_picture(tmp_path / "in" / name, pixels)
-    (tmp_path / "in_tiny").mkdir()
-    (tmp_path / "in_tiny/b.png").write_text("precious")
-    with pytest.raises(OutputError, match=r"b\.png is already there .*overwrite"):
-        convert(tmp_path / "in", preset="tiny", engine="eager")
-    assert [path.name for path in (tmp_path / "in_tiny").iterdir()] == ["b.png"]
-    assert (tmp_path / "in_tiny/b.png").read_text() == "precious"
+def test_an_output_that_exists_is_refused_and_kept(pixels: Pixels, tmp_path: Path) -> None:
+    write_picture(tmp_path / "b.png", pixels)
+    (tmp_path / "b_tiny.png").write_text("precious")
+    with pytest.raises(OutputError, match=r"b_tiny\.png is already there .*overwrite"):
+        convert(tmp_path / "b.png", preset="tiny", engine="eager")
+    assert (tmp_path / "b_tiny.png").read_text() == "precious"
 
-    convert(tmp_path / "in", preset="tiny", engine="eager", overwrite=True)
-    assert read_picture(tmp_path / "in_tiny/b.png").shape == pixels.shape
+    convert(tmp_path / "b.png", preset="tiny", engine="eager", overwrite=True)
+    assert read_picture(tmp_path / "b_tiny.png").shape == pixels.shape
+
+
+def test_a_folder_is_for_convert_many(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="convert_many"):
+        convert(tmp_path, preset="tiny")
+
+
+def test_a_picture_keeps_its_depth_its_alpha_and_what_is_said_about_it(tmp_path: Path) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (9, 14, 3), dtype=np.uint16)
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    write_still(tmp_path / "a.tiff", Still(deep, deep[..., 0], exif=exif.tobytes(), icc_profile=SRGB))
+    with Translator(Negative(), engine="eager") as translator:
+        source, target = tmp_path / "a.tiff", tmp_path / "b.png"
+        convert_file(source, target, translator, ConvertOptions(), SilentReporter())
+    back = read_still(tmp_path / "b.png")
+    np.testing.assert_array_equal(back.pixels, 65535 - deep)
+    assert back.alpha is not None
+    np.testing.assert_array_equal(back.alpha, deep[..., 0])
+    assert b"Maker" in back.exif
+    assert back.icc_profile == SRGB
 
 
 def test_an_output_folder_gets_the_usual_name(pixels: Pixels, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`i2itool convert`: translate videos, pictures or folders of pictures."""
+"""`i2itool convert`: translate videos, pictures, and folders of them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from i2itool.console import open_reporter
-from i2itool.errors import I2IError, OutputError, PresetError
-from i2itool.options import DIRECTIONS, ConvertOptions
+from i2itool.console import open_reporter, printable
+from i2itool.errors import I2IError
+from i2itool.options import DEINTERLACE, DIRECTIONS, ON_ERROR, ConvertOptions
+
+if TYPE_CHECKING:
+    from i2itool.jobs.outcome import Outcome
 
 SOME_FAILED = 1
 _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
@@ -65,6 +68,30 @@ _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
     default=_DEFAULTS["drop_unsupported"],
     help="Leave out what the container cannot hold.",
 )
+@click.option(
+    "--on-error",
+    type=click.Choice(ON_ERROR),
+    default=_DEFAULTS["on_error"],
+    show_default=True,
+    help="What to do with a frame that cannot be decoded.",
+)
+@click.option(
+    "--deinterlace", type=click.Choice(DEINTERLACE), default=_DEFAULTS["deinterlace"], show_default=True
+)
+@click.option("--tonemap", is_flag=True, default=_DEFAULTS["tonemap"], help="Make an SDR video of HDR.")
+@click.option(
+    "--assume-sdr", is_flag=True, default=_DEFAULTS["assume_sdr"], help="Take HDR as if it were SDR."
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=_DEFAULTS["max_pixels"],
+    show_default=True,
+    help="Refuse larger pictures and frames.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Files to work on at once."
+)
 @click.option("--overwrite", is_flag=True, default=_DEFAULTS["overwrite"], help="Replace outputs that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each input.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
@@ -77,56 +104,69 @@ def command(
     output: Path | None,
     as_json: bool,
     quiet: bool,
+    jobs: int,
     **options: Any,  # the fields of ConvertOptions, checked by its constructor
 ) -> None:
-    """Translate each INPUT (a video, a picture or a folder of pictures) with a preset.
+    """Translate each INPUT (a video, a picture, or a folder of both) with a preset.
 
-    Without -o the result lies beside the input, as STEM_PRESET.EXT.
+    Without -o the result lies beside the input, as STEM_PRESET.EXT, or in the folder FOLDER_PRESET. A single
+    file is refused if its output exists; of several, what exists is skipped.
     """
+    wanted = {"preset": preset, "reporter": open_reporter(quiet), **options}
+    if len(inputs) > 1 or inputs[0].is_dir():
+        if convert_several(inputs, output, jobs=jobs, as_json=as_json, **wanted):
+            ctx.exit(SOME_FAILED)
+    else:
+        convert_one(inputs[0], output, as_json=as_json, **wanted)
+
+
+def convert_one(path: Path, output: Path | None, *, as_json: bool, **wanted: Any) -> None:
+    """Translate a file and say so; an error is told as JSON too, and raised."""
     from i2itool.conversion import convert
 
-    reporter = open_reporter(quiet)
-    failures: list[tuple[Path, I2IError]] = []
-    for path, where in pair_outputs(inputs, output):
-        try:
-            converted = convert(path, where, preset=preset, reporter=reporter, **options)
-        except I2IError as error:
-            if as_json:
-                print_json({"input": path, "error": str(error), "exit_code": error.exit_code})
-            # A preset that fails would fail every file.
-            if len(inputs) == 1 or isinstance(error, PresetError):
-                raise
-            failures.append((path, error))
-        else:
-            if as_json:
-                print_json(asdict(converted))
-            else:
-                click.echo(f"wrote {converted.output}")
-    if failures:
-        click.echo(f"{len(failures)} of {len(inputs)} inputs failed:", err=True)
-        for path, cause in failures:
-            click.echo(f"  {path}: {' '.join(str(cause).splitlines())}", err=True)
-        ctx.exit(SOME_FAILED)
-
-
-def pair_outputs(inputs: Sequence[Path], output: Path | None) -> list[tuple[Path, Path | None]]:
-    """Each input with where it goes: many share the folder `output`, in which a folder keeps its own name.
-
-    Makes that folder; raises OutputError where it cannot be, and a usage error if two inputs have one name.
-    """
-    if output is None or len(inputs) == 1:
-        return [(path, output) for path in inputs]
-    names = [path.resolve().name for path in inputs]
-    if twins := sorted({name for name in names if names.count(name) > 1}):
-        raise click.UsageError(f"several inputs are called {twins[0]}; {output} can hold only one of them")
     try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        hint = "several inputs need a folder"
-        raise OutputError(f"cannot make folder {output}: {error.strerror}", hint=hint) from error
-    return [
-        (path, output / name if path.is_dir() else output) for path, name in zip(inputs, names, strict=True)
-    ]
+        converted = convert(path, output, **wanted)
+    except I2IError as error:
+        if as_json:
+            failure = {"error": str(error), "exit_code": error.exit_code}
+            print_json({"input": path, "status": "failed", **failure})
+        raise
+    if as_json:
+        print_json({**asdict(converted), "status": "done"})
+    else:
+        click.echo(f"wrote {printable(converted.output)}")
+        if converted.num_repeated:
+            click.echo(
+                f"{converted.num_repeated} of {converted.num_frames} frames could not be decoded", err=True
+            )
+
+
+def convert_several(
+    inputs: Sequence[Path], output: Path | None, *, jobs: int, as_json: bool, **wanted: Any
+) -> bool:
+    """Translate files and folders, say of each how it went, and count them; whether any has failed."""
+    from i2itool.jobs.run import convert_many
+
+    def tell(outcome: Outcome) -> None:
+        if as_json:
+            print_json(outcome.as_dict())
+        elif outcome.status == "done":
+            click.echo(f"wrote {printable(outcome.task.target)}")
+
+    outcomes = convert_many(inputs, output, jobs=jobs, tell=tell, **wanted)
+    click.echo(table(outcomes), err=True)
+    return any(outcome.status == "failed" for outcome in outcomes)
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """How many files are done, were skipped and have failed, and what was wrong with each of the last."""
+    lines = []
+    for status in ("done", "skipped", "failed"):
+        lines.append(f"{status:8}{sum(outcome.status == status for outcome in outcomes):>6}")
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            lines.append(f"  {printable(outcome.task.source)}: {printable(outcome.reason)}")
+    return "\n".join(lines)
 
 
 def print_json(values: dict[str, object]) -> None:

@@ -1,0 +1,69 @@
+"""What has become of a file, and doing one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from i2itool.console import Reporter
+from i2itool.conversion import Converted, convert_file
+from i2itool.errors import AlreadyThere, BeingWritten, I2IError, OutputError
+from i2itool.jobs.plan import Task
+from i2itool.options import ConvertOptions
+from i2itool.translator import Translator
+
+Status = Literal["done", "skipped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What has become of a file.
+
+    converted: if it is done.  reason: why it was skipped or has failed.  exit_code: of a failure, else 0.
+    """
+
+    task: Task
+    status: Status
+    converted: Converted | None = None
+    reason: str = ""
+    exit_code: int = 0
+
+    def as_dict(self) -> dict[str, object]:
+        """For a line of JSON: what `Converted` holds, or the reason; paths stay paths."""
+        if self.converted is not None:
+            return {**asdict(self.converted), "status": self.status}
+        values: dict[str, object] = {"input": self.task.source, "output": self.task.target}
+        if self.status == "failed":
+            return {**values, "status": self.status, "error": self.reason, "exit_code": self.exit_code}
+        return {**values, "status": self.status, "reason": self.reason}
+
+
+def do(task: Task, translator: Translator, options: ConvertOptions, reporter: Reporter) -> Outcome:
+    """Make a file, unless it is there or another process is at it; an error becomes the outcome."""
+    try:
+        if task.root is not None:
+            _make_folder_for(task)
+        return Outcome(task, "done", convert_file(task.source, task.target, translator, options, reporter))
+    except AlreadyThere:
+        return Outcome(task, "skipped", reason="is already there")
+    except BeingWritten:
+        return Outcome(task, "skipped", reason="another process is at it")
+    except I2IError as error:
+        return failed(task, error)
+
+
+def failed(task: Task, error: I2IError) -> Outcome:
+    """The outcome of an error."""
+    return Outcome(task, "failed", reason=str(error), exit_code=error.exit_code)
+
+
+def _make_folder_for(task: Task) -> None:
+    assert task.root is not None
+    folder = task.target.parent
+    # An earlier run, or somebody else, may have put a link into the output folder.
+    if not folder.resolve().is_relative_to(task.root.resolve()):
+        raise OutputError(f"{folder} leads out of {task.root}", hint="remove the link")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make folder {folder}: {error.strerror}") from error

@@ -1,0 +1,112 @@
+"""From what a user names, files and folders, to the files that are to be made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from i2itool.conversion import target_beside
+from i2itool.errors import InputError, OutputError
+from i2itool.pictures import is_picture
+
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg"),
+        *(".wmv", ".flv", ".ogv", ".3gp", ".gif", ".apng", ".y4m"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A file to be made. root: the folder that it may not leave; None if the user named the file."""
+
+    source: Path
+    target: Path
+    root: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done. passed_over: what was found and is left alone, each with the reason."""
+
+    tasks: list[Task]
+    passed_over: list[tuple[Path, str]]
+
+
+def plan(inputs: Sequence[Path], output: Path | None, preset_name: str) -> Plan:
+    """Every file of `inputs`, with where its translation goes.
+
+    A folder keeps its names and its tree, in `output` or else in FOLDER_PRESET beside it; among several
+    inputs, in a folder of its own name in `output`. Raises InputError if a folder holds no picture and no
+    video, or if two inputs would become one file; OutputError if `output` is no folder.
+    """
+    if output is not None and output.exists() and not output.is_dir():
+        raise OutputError(f"{output} is not a folder", hint="many files go into a folder")
+    tasks: list[Task] = []
+    passed_over: list[tuple[Path, str]] = []
+    for source in dict.fromkeys(inputs):
+        if source.is_dir():
+            tasks += _of_folder(source, _root(source, output, preset_name, len(inputs)), passed_over)
+        elif output is None:
+            tasks.append(Task(source, target_beside(source, None, preset_name)))
+        else:
+            tasks.append(Task(source, output / target_beside(source, None, preset_name).name, output))
+    _refuse_twins(tasks)
+    return Plan(tasks, passed_over)
+
+
+def _root(folder: Path, output: Path | None, preset_name: str, num_inputs: int) -> Path:
+    # Of "." and "..", only the resolved path has a name.
+    name = folder.resolve().name
+    if output is None:
+        return folder.resolve().with_name(f"{name}_{preset_name}")
+    return output if num_inputs == 1 else output / name
+
+
+def _of_folder(folder: Path, root: Path, passed_over: list[tuple[Path, str]]) -> list[Task]:
+    here, inside = folder.resolve(), root.resolve()
+    tasks = []
+    for path in _walk(folder):
+        if not (is_picture(path) or path.suffix.lower() in VIDEO_SUFFIXES or path.is_symlink()):
+            continue
+        # What an earlier run has put into a folder inside the input is no input.
+        if inside != here and (path.parent.resolve() / path.name).is_relative_to(inside):
+            continue
+        if reason := _reason_to_pass_over(path, here):
+            passed_over.append((path, reason))
+        elif path.is_file():
+            tasks.append(Task(path, root / path.relative_to(folder), root))
+    if not tasks:
+        raise InputError(f"no pictures and no videos in {folder}", hint="known by their suffixes")
+    return tasks
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Files and links below `folder`, in order of name; links are not followed, hidden ones left out."""
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        links = (name for name in folders if (Path(parent) / name).is_symlink())
+        yield from (Path(parent) / name for name in sorted([*files, *links]) if not name.startswith("."))
+
+
+def _reason_to_pass_over(path: Path, here: Path) -> str | None:
+    if not path.is_symlink():
+        return None
+    try:
+        goal = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return "a link to nothing"
+    if not goal.is_relative_to(here):
+        return "a link out of the folder"
+    return "a link to a folder" if goal.is_dir() else None
+
+
+def _refuse_twins(tasks: Sequence[Task]) -> None:
+    sources: dict[Path, Path] = {}
+    for task in tasks:
+        other = sources.setdefault(task.target, task.source)
+        if other != task.source:
+            raise InputError(f"{other} and {task.source} would both become {task.target}")
