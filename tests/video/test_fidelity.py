@@ -245,5 +245,5 @@ def test_an_encoder_that_does_not_fit_is_refused(
 
 def test_hdr_is_refused_with_a_remedy(make_clip: MakeClip) -> None:
     source = make_clip("hdr.mp4", matrix=9, primaries=9, transfer=16)
-    with pytest.raises(InputError, match=r"is HDR \(PQ\).*tone-map"):
+    with pytest.raises(InputError, match=r"is HDR \(PQ\).*--tonemap.*--assume-sdr"):
         VideoReader(source)
