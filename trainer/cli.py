@@ -22,7 +22,9 @@ GENERATOR_ALIASES = {
 @click.argument("b", required=False, type=click.Path(path_type=Path))
 @click.option("--dataroot", type=click.Path(path_type=Path), help="ROOT of both folders, instead of A and B.")
 @click.option("--name", required=True, help="Name of the run and of its preset.")
-@click.option("--method", "--model", type=click.Choice(["cyclegan", "unit"]), help="[default: cyclegan]")
+@click.option(
+    "--method", "--model", type=click.Choice(["cyclegan", "unit", "unit2018"]), help="[default: cyclegan]"
+)
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="A train.toml; flags win over it."
 )
@@ -67,6 +69,15 @@ GENERATOR_ALIASES = {
     "--lambda_identity",
     type=float,
     help="Identity loss, as a share of it.  [default: 0.5]",
+)
+@click.option(
+    "--gan",
+    "--gan_mode",
+    type=click.Choice(["lsgan", "vanilla", "wgangp"]),
+    help="CycleGAN's.  [default: lsgan]",
+)
+@click.option(
+    "--lr-policy", "--lr_policy", type=click.Choice(["linear", "step", "cosine"]), help="How the rate moves."
 )
 @click.option("--pool-size", "--pool_size", type=click.IntRange(0), help="Fakes in the pool.  [default: 50]")
 @click.option("--no-flip", "--no_flip", is_flag=True, help="Do not mirror pictures at random.")
@@ -115,6 +126,7 @@ def command(
     from .fit import fit
     from .recipe import make_recipe
     from .run import RunFolder
+    from .tasks import refuse_impossible
 
     root = a or dataroot
     if root is None:
@@ -124,6 +136,7 @@ def command(
     flags["generator"] = GENERATOR_ALIASES.get(flags["generator"], flags["generator"])
     where = resolve_device(device)
     config = make_recipe(folders, flags, config_file=config_file, device=where)
+    refuse_impossible(config)
     if dry_run:
         click.echo(config.model_dump_json(indent=2))
         return

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from i2itool.errors import InputError, TrainingError
 
-Method = Literal["cyclegan", "unit"]
+Method = Literal["cyclegan", "unit", "unit2018"]
+GanLoss = Literal["lsgan", "vanilla", "wgangp"]
 
 
 class _Table(BaseModel):
@@ -64,6 +65,16 @@ class UnitWeights(_Weights):
     likelihood_cycle: Ramp = Ramp(start=100, end=100)
 
 
+class Unit2018Weights(_Weights):
+    """The objective of the 2018 form of UNIT."""
+
+    adversarial: Ramp = Ramp(start=1, end=1)
+    kl: Ramp = Ramp(start=0.01, end=0.01)
+    reconstruction: Ramp = Ramp(start=10, end=10)
+    kl_cycle: Ramp = Ramp(start=0.01, end=0.01)
+    cycle: Ramp = Ramp(start=10, end=10)
+
+
 class GeneratorRecipe(_Table):
     """Which generator, and its hyper-parameters; see `i2itool.networks.build`."""
 
@@ -79,20 +90,28 @@ class CriticRecipe(_Table):
 
 
 class AdamRecipe(_Table):
-    """Adam; `constant` and `decay` are shares of the run: the rate stays, then falls linearly to zero."""
+    """Adam, and how its rate moves; see `i2itool.trainer.schedule`.
+
+    policy: "linear" stays for the share `constant` of the run, then falls to zero; "step" is multiplied by
+    `gamma` every `every` steps; "cosine" falls to zero over the run.
+    """
 
     rate: float = Field(gt=0)
     beta1: float = 0.5
     beta2: float = 0.999
     weight_decay: float = 0.0
+    policy: Literal["linear", "step", "cosine"] = "linear"
     constant: float = Field(default=1.0, ge=0, le=1)
+    every: int = Field(default=100_000, ge=1)
+    gamma: float = Field(default=0.5, gt=0, le=1)
 
 
 class TrainConfig(_Table):
     """The whole recipe of a run.
 
     load_px: short side to which pictures are resized.  crop_px: side of the random square crop.
-    steps: optimisation steps in all.  augment: differentiable augmentation of what the critics see.
+    gan: CycleGAN's adversarial loss.  steps: optimisation steps in all.
+    augment: differentiable augmentation of what the critics see.
     """
 
     method: Method
@@ -111,6 +130,8 @@ class TrainConfig(_Table):
     adam: AdamRecipe
     cyclegan: CycleGanWeights = CycleGanWeights()
     unit: UnitWeights = UnitWeights()
+    unit2018: Unit2018Weights = Unit2018Weights()
+    gan: GanLoss = "lsgan"
     pool_size: int = Field(default=50, ge=0)
     augment: bool = False
     ema: float = Field(default=0.999, ge=0, lt=1)
@@ -122,10 +143,17 @@ class TrainConfig(_Table):
     def _parts_fit(self) -> TrainConfig:
         if self.crop_px > self.load_px:
             raise ValueError(f"the crop ({self.crop_px} px) is larger than the picture ({self.load_px} px)")
-        if (self.generator.name == "unit") != (self.method == "unit"):
+        if self.generator.name not in TRAINABLE[self.method]:
             raise ValueError(f"method {self.method} cannot train generator '{self.generator.name}'")
         return self
 
+
+# The generators that each method can train.
+TRAINABLE: dict[Method, tuple[str, ...]] = {
+    "cyclegan": ("resnet", "unet"),
+    "unit": ("unit",),
+    "unit2018": ("unit2018",),
+}
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "cyclegan": {
@@ -139,6 +167,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "generator": {"name": "unit", "hyper": {"width": 64, "shared_blocks": 1}},
         "critic": {"width": 64, "depth": 6},
         "adam": {"rate": 1e-4, "weight_decay": 1e-4},
+    },
+    "unit2018": {
+        "crop_px": 256,
+        "generator": {"name": "unit2018", "hyper": {"width": 64, "blocks": 4}},
+        "critic": {"width": 64, "depth": 4},
+        "adam": {"rate": 1e-4, "weight_decay": 1e-4, "policy": "step"},
     },
 }
 

@@ -16,7 +16,10 @@ from .config import TrainConfig
 from .data import Batch
 from .discriminators import PatchDiscriminator
 from .initialise import initialise
-from .losses import l1, least_squares
+from .losses import GAN_LOSSES, gradient_penalty, l1
+
+# Weight of the gradient penalty (Gulrajani et al. 2017).
+PENALTY = 10.0
 
 
 class CycleGanTask(AdversarialTask):
@@ -31,6 +34,7 @@ class CycleGanTask(AdversarialTask):
         for network in (generators | critics).values():
             initialise(network)
         super().__init__(config, device, generators=generators, critics=critics)
+        self._gan_loss = GAN_LOSSES[config.gan]
 
     def step(self, batch: Batch, *, progress: float) -> dict[str, float]:
         """One update of both generators, then one of both critics."""
@@ -52,8 +56,8 @@ class CycleGanTask(AdversarialTask):
         with self._autocast():
             fake_b, fake_a = g_a(real_a), g_b(real_b)
             losses = {
-                "G_A": least_squares(self._judge("D_A", fake_b), is_real=True),
-                "G_B": least_squares(self._judge("D_B", fake_a), is_real=True),
+                "G_A": self._gan_loss(self._judge("D_A", fake_b), is_real=True),
+                "G_B": self._gan_loss(self._judge("D_B", fake_a), is_real=True),
                 "cycle_A": l1(g_b(fake_b), real_a),
                 "cycle_B": l1(g_a(fake_a), real_b),
             }
@@ -71,9 +75,11 @@ class CycleGanTask(AdversarialTask):
         with self._autocast():
             for name, (real, fake) in pictures.items():
                 fake = self.pools[name].query(fake.to(real.dtype))
-                real_loss = least_squares(self._judge(name, real), is_real=True)
-                fake_loss = least_squares(self._judge(name, fake), is_real=False)
+                real_loss = self._gan_loss(self._judge(name, real), is_real=True)
+                fake_loss = self._gan_loss(self._judge(name, fake), is_real=False)
                 losses[name] = 0.5 * (real_loss + fake_loss)
+                if self.config.gan == "wgangp":
+                    losses[name] = losses[name] + PENALTY * gradient_penalty(self.critics[name], real, fake)
         self._descend("D", losses["D_A"] + losses["D_B"])
         return detached(losses)
 

@@ -14,12 +14,13 @@ from i2itool.pictures import write_picture
 from i2itool.preset import Preset
 
 from .checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
-from .config import AdamRecipe, TrainConfig
+from .config import TrainConfig
 from .data import UnpairedData
 from .export import export_preset
 from .interrupt import interruption
 from .preview import render_preview
 from .run import RunFolder
+from .schedule import rate_at
 from .task import Task
 from .tasks import make_task
 from .watch import Watchdogs, check_finite
@@ -50,7 +51,7 @@ def fit(
     run.open(config)
     first = _resume(task, run)
     samples = data.samples(NUM_SAMPLES)
-    watchdogs = Watchdogs(config.method, stop_on_alarm)
+    watchdogs = Watchdogs(config.gan if config.method == "cyclegan" else config.method, stop_on_alarm)
     saved = first
 
     with interruption() as interrupted, _reported(reporter, config, first):
@@ -59,7 +60,7 @@ def fit(
             # All that is random in a step comes from the seed and the step: there is no generator to save.
             torch.manual_seed(_mix(config.seed, step))
             progress = step / config.steps
-            _set_rates(task, config.adam, progress)
+            _set_rate(task, rate_at(config.adam, step, config.steps))
             losses = task.step(batch, progress=progress)
             check_finite(losses, step)
             watchdogs.see_losses(losses)
@@ -105,12 +106,10 @@ def _mix(seed: int, step: int) -> int:
     return seed * 1_000_000_007 + step
 
 
-def _set_rates(task: Task, recipe: AdamRecipe, progress: float) -> None:
-    """The learning rate stays for the share `constant` of the run, then falls linearly to zero."""
-    factor = 1.0 if progress < recipe.constant else (1 - progress) / (1 - recipe.constant)
+def _set_rate(task: Task, rate: float) -> None:
     for optimiser in task.optimisers.values():
         for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * factor
+            group["lr"] = rate
 
 
 def _note(losses: dict[str, float], images_per_second: float, watchdogs: Watchdogs) -> str:

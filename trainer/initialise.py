@@ -18,3 +18,12 @@ def initialise(network: nn.Module, *, gain: float = 0.02, zero_bias: bool = True
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, gain)
             nn.init.zeros_(module.bias)
+
+
+def initialise_kaiming(network: nn.Module) -> None:
+    """Draw convolution weights by He et al. 2015 (fan in) and zero their biases, as UNIT 2018 does."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,6 +22,29 @@ def cross_entropy(scores: list[Tensor], *, is_real: bool) -> Tensor:
     """The original GAN loss on logits: mean -log sigmoid(s) for real, -log(1 - sigmoid(s)) for fake."""
     sign = -1.0 if is_real else 1.0
     return torch.stack([F.softplus(sign * score.float()).mean() for score in scores]).mean()
+
+
+def wasserstein(scores: list[Tensor], *, is_real: bool) -> Tensor:
+    """The critic's loss of WGAN (Arjovsky et al. 2017): minus the mean score of real, the mean of fake."""
+    mean = torch.stack([score.float().mean() for score in scores]).mean()
+    return -mean if is_real else mean
+
+
+GAN_LOSSES = {"lsgan": least_squares, "vanilla": cross_entropy, "wgangp": wasserstein}
+
+
+def gradient_penalty(critic: Callable[[Tensor], list[Tensor]], real: Tensor, fake: Tensor) -> Tensor:
+    """Mean squared distance from 1 of the critic's gradient between real and fake (Gulrajani et al. 2017).
+
+    real, fake: N,3,H,W; the points between are drawn from torch's generator.
+    """
+    share = torch.rand(len(real), 1, 1, 1, device=real.device)
+    between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
+    total = torch.stack([score.float().sum() for score in critic(between)]).sum()
+    (gradient,) = torch.autograd.grad(total, between, create_graph=True)
+    # The root has no slope at 0.
+    length = (gradient.float().square().flatten(1).sum(1) + 1e-12).sqrt()
+    return (length - 1).square().mean()
 
 
 def l1(x: Tensor, y: Tensor) -> Tensor:

@@ -38,11 +38,11 @@ def make_recipe(
             name: flags[name]
             for name in ("method", "name", "steps", "crop_px", "load_px", "batch_size", "seed")
         },
-        **{name: flags[name] for name in ("pool_size", "preview_every", "checkpoint_every")},
+        **{name: flags[name] for name in ("gan", "pool_size", "preview_every", "checkpoint_every")},
         "flip": False if flags["no_flip"] else None,
         "generator": generator | {"hyper": generator.get("hyper", {}) | _given(hyper)},
         "critic": {"width": flags["critic_width"], "depth": flags["critic_depth"]},
-        "adam": {"rate": flags["lr"], "beta1": flags["beta1"]},
+        "adam": {"rate": flags["lr"], "beta1": flags["beta1"], "policy": flags["lr_policy"]},
         "cyclegan": {"cycle": flags["lambda_cycle"], "identity": flags["lambda_identity"]},
     }
     below: dict[str, Any] = {"domain_a": domain_a, "domain_b": domain_b, "precision": _best_precision(device)}

@@ -13,20 +13,29 @@ from .config import TrainConfig
 from .cyclegan import CycleGanTask
 from .task import Task
 from .unit import UnitTask
+from .unit2018 import Unit2018Task
 
-TASKS: dict[str, Callable[[TrainConfig, torch.device], Task]] = {"cyclegan": CycleGanTask, "unit": UnitTask}
+TASKS: dict[str, Callable[[TrainConfig, torch.device], Task]] = {
+    "cyclegan": CycleGanTask,
+    "unit": UnitTask,
+    "unit2018": Unit2018Task,
+}
 
 
 def make_task(config: TrainConfig, device: torch.device) -> Task:
-    """The method of `config` with fresh networks; raises TrainingError if they cannot be made."""
+    """The method of `config` with fresh networks."""
+    return TASKS[config.method](config, device)
+
+
+def refuse_impossible(config: TrainConfig) -> None:
+    """Raise TrainingError if the networks of `config` cannot be made, or do not take its crops."""
     try:
         multiple = multiple_of(build(config.generator.name, **config.generator.hyper))
     except PresetError as error:
         raise TrainingError(error.message, hint=error.hint) from error
     if config.crop_px % multiple:
         raise TrainingError(f"the crop of {config.crop_px} px must be a multiple of {multiple}")
-    least_px = 4 * 2**config.critic.depth if config.method == "cyclegan" else 2 * multiple
+    least_px = 4 * 2**config.critic.depth if config.method != "unit" else 2 * multiple
     if config.crop_px < least_px:
         hint = "a larger --size, or a smaller --critic-depth"
         raise TrainingError(f"the crop must be at least {least_px} px for these critics", hint=hint)
-    return TASKS[config.method](config, device)

@@ -17,8 +17,9 @@ from .preview import Translators, translate
 
 logger = logging.getLogger("i2itool.trainer")
 
-# Loss of a critic that cannot tell real from fake: least squares 0.25, cross-entropy of both 2 log 2.
-CHANCE = {"cyclegan": 0.25, "unit": 2 * math.log(2)}
+# Loss of a critic that cannot tell real from fake: by CycleGAN's loss, or by method.
+# A Wasserstein critic has no such level and is not watched.
+CHANCE = {"lsgan": 0.25, "vanilla": math.log(2), "unit": 2 * math.log(2), "unit2018": 1.5}
 # A critic this far below chance over a window has stopped teaching the generator.
 SATURATED_SHARE = 0.05
 WINDOW_STEPS = 300
@@ -57,10 +58,10 @@ class Watchdogs:
     """Everything that is watched in a run, and which alarms are up.
 
     They watch only: their memory is not part of the run's state, and starts anew when a run is resumed.
-    stops: whether an alarm ends the run.
+    critic_kind: a key of CHANCE.  stops: whether an alarm ends the run.
     """
 
-    method: str
+    critic_kind: str
     stops: bool = False
     up: dict[str, Alarm] = field(default_factory=dict)
     _critics: dict[str, deque[float]] = field(default_factory=dict)
@@ -101,7 +102,7 @@ class Watchdogs:
             raise TrainingError(f"stopped at step {step}: {new[0].message}", hint=hint)
 
     def _saturated(self) -> list[Alarm]:
-        limit = SATURATED_SHARE * CHANCE[self.method]
+        limit = SATURATED_SHARE * CHANCE.get(self.critic_kind, 0.0)
         return [
             Alarm(
                 "saturated",

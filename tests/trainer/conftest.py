@@ -44,6 +44,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 def make_tiny_config() -> Callable[..., TrainConfig]:
     def make(method: str, **changes: Any) -> TrainConfig:  # Any: any setting of the recipe
         hyper = {"cyclegan": {"width": 4, "blocks": 1}, "unit": {"width": 4, "blocks": 1, "shared_blocks": 1}}
+        hyper["unit2018"] = {"width": 4, "blocks": 1}
         tiny: dict[str, Any] = {
             "method": method,
             "name": "tiny",

@@ -16,7 +16,7 @@ from i2itool.console import SilentReporter
 from i2itool.weights import load_network
 
 
-@pytest.mark.parametrize("method", ["cyclegan", "unit"])
+@pytest.mark.parametrize("method", ["cyclegan", "unit", "unit2018"])
 def test_dark_pictures_become_bright_and_bright_ones_dark(
     folders: tuple[Path, Path], make_tiny_config: Callable[..., TrainConfig], tmp_path: Path, method: str
 ) -> None:
@@ -29,6 +29,7 @@ def test_dark_pictures_become_bright_and_bright_ones_dark(
         critic={"width": 8, "depth": 2},
         adam={"rate": 2e-3},
         cyclegan={"identity": 0.0, "cycle": 2.0},
+        unit2018={"reconstruction": 1.0, "cycle": 1.0},
         unit={"likelihood": 5.0, "likelihood_cycle": 5.0},
     )
     data = open_data(folders, config)

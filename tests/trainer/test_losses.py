@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from i2itool.trainer.losses import cross_entropy, kl_to_unit_normal, l1, least_squares
+from i2itool.trainer.losses import (
+    cross_entropy,
+    gradient_penalty,
+    kl_to_unit_normal,
+    l1,
+    least_squares,
+    wasserstein,
+)
 
 MAPS = [
     np.random.default_rng(seed).normal(size=shape) * 3
@@ -38,3 +45,24 @@ def test_l1_and_kl_are_plain_means() -> None:
         np.abs(x - y).mean(), rel=1e-5
     )
     assert kl_to_unit_normal(torch.from_numpy(x)).item() == pytest.approx((x**2).mean(), rel=1e-5)
+
+
+def test_a_wasserstein_critic_wants_high_scores_for_real_and_low_ones_for_fake() -> None:
+    mean = np.mean([scores.mean() for scores in MAPS])
+    assert wasserstein(SCORES, is_real=True).item() == pytest.approx(-mean, rel=1e-5)
+    assert wasserstein(SCORES, is_real=False).item() == pytest.approx(mean, rel=1e-5)
+
+
+def test_the_penalty_is_the_squared_distance_of_the_slope_from_1() -> None:
+    real, fake = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    slope = torch.full((3, 4, 4), 0.5, requires_grad=True)
+
+    def critic(x: torch.Tensor) -> list[torch.Tensor]:
+        return [(slope * x).sum((1, 2, 3)).view(-1, 1, 1, 1)]
+
+    penalty = gradient_penalty(critic, real, fake)
+    length = 0.5 * np.sqrt(3 * 4 * 4)
+    assert penalty.item() == pytest.approx((length - 1) ** 2, rel=1e-5)
+    # d/ds of (s sqrt(48) - 1)^2, spread over the 48 weights of the slope.
+    (gradient,) = torch.autograd.grad(penalty, slope)
+    assert gradient.sum().item() == pytest.approx(2 * (length - 1) * np.sqrt(48), rel=1e-4)

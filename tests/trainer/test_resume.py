@@ -61,7 +61,7 @@ def weights_of(run: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((run / "preset").glob("*.safetensors"))}
 
 
-@pytest.mark.parametrize("method", ["cyclegan", "unit"])
+@pytest.mark.parametrize("method", ["cyclegan", "unit", "unit2018"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_crashed_run_resumes_bit_for_bit(
     folders: tuple[Path, Path], make_tiny_config: MakeConfig, tmp_path: Path, method: str, precision: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from i2itool.trainer.cyclegan import CycleGanTask
 from i2itool.trainer.data import Batch
 from i2itool.trainer.tasks import TASKS
 from i2itool.trainer.unit import UnitTask, with_noise
+from i2itool.trainer.unit2018 import Unit2018Task
 from torch import Tensor, nn
 
 CPU = torch.device("cpu")
@@ -128,6 +130,59 @@ def test_a_unit_step_descends_the_objective_of_the_paper(
     assert losses == pytest.approx({name: loss.item() for name, loss in expected.items()}, rel=1e-4)
 
 
+def test_a_step_of_the_2018_form_descends_its_objective(
+    make_tiny_config: MakeConfig, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("i2itool.trainer.unit2018.with_noise", lambda mean: mean + 0.5)
+    torch.manual_seed(0)
+    task = Unit2018Task(make_tiny_config("unit2018", adam={"weight_decay": 0.0}), CPU)
+    of_a, of_b = copy.deepcopy(task.vaes["A"]), copy.deepcopy(task.vaes["B"])
+    critics = {name: copy.deepcopy(task.networks[name]) for name in ("D_A", "D_B")}
+    losses = task.step(batch, progress=0)
+
+    a, b = batch.a, batch.b
+    code_a, code_b = of_a.enc(a), of_b.enc(b)
+    fake_a, fake_b = of_a.dec(code_b + 0.5), of_b.dec(code_a + 0.5)
+    expected = {}
+    for name, real, fake in (("D_A", a, fake_a.detach()), ("D_B", b, fake_b.detach())):
+        critic = critics[name]
+        pairs = zip(critic(real), critic(fake), strict=True)
+        expected[name] = torch.stack([((x - 1) ** 2).mean() + (y**2).mean() for x, y in pairs]).sum()
+        assert_stepped(task.networks[name], first_adam_step(critic, expected[name], 1e-4))
+
+    again_b, again_a = of_a.enc(fake_a), of_b.enc(fake_b)
+    expected |= {
+        "G_A": torch.stack([((score - 1) ** 2).mean() for score in task.networks["D_A"](fake_a)]).sum(),
+        "G_B": torch.stack([((score - 1) ** 2).mean() for score in task.networks["D_B"](fake_b)]).sum(),
+        "kl": (code_a**2).mean() + (code_b**2).mean(),
+        "recon_A": (of_a.dec(code_a + 0.5) - a).abs().mean(),
+        "recon_B": (of_b.dec(code_b + 0.5) - b).abs().mean(),
+        "kl_cycle": (again_a**2).mean() + (again_b**2).mean(),
+        "cycle_A": (of_a.dec(again_a + 0.5) - a).abs().mean(),
+        "cycle_B": (of_b.dec(again_b + 0.5) - b).abs().mean(),
+    }
+    objective = (
+        expected["G_A"] + expected["G_B"]
+        + 0.01 * (expected["kl"] + expected["kl_cycle"])
+        + 10 * sum(loss for name, loss in expected.items() if name.startswith(("recon", "cycle")))
+    )  # fmt: skip
+    assert_stepped(task.vaes["A"], first_adam_step(of_a, objective, 1e-4))
+    assert_stepped(task.vaes["B"], first_adam_step(of_b, objective, 1e-4))
+    assert losses == pytest.approx({name: loss.item() for name, loss in expected.items()}, rel=1e-4)
+
+
+@pytest.mark.parametrize("gan", ["vanilla", "wgangp"])
+def test_other_adversarial_losses_train_too(make_tiny_config: MakeConfig, batch: Batch, gan: str) -> None:
+    torch.manual_seed(0)
+    task = CycleGanTask(make_tiny_config("cyclegan", gan=gan), CPU)
+    before = copy.deepcopy(task.networks)
+    losses = task.step(batch, progress=0)
+    assert all(math.isfinite(loss) for loss in losses.values())
+    for name, network in task.networks.items():
+        pairs = zip(network.parameters(), before[name].parameters(), strict=True)
+        assert any(not torch.equal(now, then) for now, then in pairs), name
+
+
 def test_latent_noise_has_unit_variance_and_no_mean() -> None:
     torch.manual_seed(0)
     noise = with_noise(torch.full((4, 64, 16, 16), 3.0)) - 3.0
@@ -135,7 +190,7 @@ def test_latent_noise_has_unit_variance_and_no_mean() -> None:
     assert noise.std().item() == pytest.approx(1.0, abs=0.01)
 
 
-@pytest.mark.parametrize("method", ["cyclegan", "unit"])
+@pytest.mark.parametrize("method", ["cyclegan", "unit", "unit2018"])
 def test_augmented_and_bf16_steps_stay_finite_and_near_fp32(
     make_tiny_config: MakeConfig, batch: Batch, method: str
 ) -> None:

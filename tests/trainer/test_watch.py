@@ -56,7 +56,7 @@ def test_luma_correlation_and_diversity_keep_their_laws(real: Tensor) -> None:
 
 
 def test_a_critic_that_always_wins_is_named_after_a_whole_window() -> None:
-    watchdogs = Watchdogs("cyclegan")
+    watchdogs = Watchdogs("lsgan")
     for step in range(WINDOW_STEPS):
         assert watchdogs.up == {}
         watchdogs.see_losses({"D_A": 0.001, "D_B": 0.2, "cycle_A": 1.0})
@@ -70,7 +70,7 @@ def test_a_critic_that_always_wins_is_named_after_a_whole_window() -> None:
 
 @pytest.mark.parametrize(("fall", "is_plateau"), [(0.0, True), (0.1, False)])
 def test_a_run_that_stands_still_is_named_and_one_that_moves_is_not(fall: float, is_plateau: bool) -> None:
-    watchdogs = Watchdogs("cyclegan")
+    watchdogs = Watchdogs("lsgan")
     for step in range(2 * PLATEAU_STEPS):
         watchdogs.see_losses({"cycle_A": 1.0 - fall * step / PLATEAU_STEPS, "G_A": float(step % 7)})
     watchdogs.judge_losses(0)

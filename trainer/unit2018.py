@@ -1,0 +1,106 @@
+"""The 2018 form of UNIT: a VAE for each domain, no shared weights, multi-scale critics, least squares.
+
+D_A judges pictures of A and D_B those of B.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from i2itool.networks import build
+from i2itool.networks.unit import Unit2018Vae
+from i2itool.preset import Direction
+
+from .adversarial import AdversarialTask, detached
+from .config import TrainConfig
+from .data import Batch
+from .discriminators import MultiScaleDiscriminator
+from .initialise import initialise, initialise_kaiming
+from .losses import kl_to_unit_normal, l1, least_squares
+from .unit import with_noise
+
+
+class Unit2018Task(AdversarialTask):
+    """The critics go first; then both VAEs answer. Noise joins the code before decoding, KL sees it bare."""
+
+    def __init__(self, config: TrainConfig, device: torch.device) -> None:
+        critic = config.critic
+        self.vaes = {name: Unit2018Vae(**config.generator.hyper) for name in ("A", "B")}
+        critics: dict[str, nn.Module] = {
+            name: MultiScaleDiscriminator(width=critic.width, depth=critic.depth) for name in ("D_A", "D_B")
+        }
+        for vae in self.vaes.values():
+            initialise_kaiming(vae)
+        for network in critics.values():
+            initialise(network)
+        super().__init__(config, device, generators=dict(self.vaes), critics=critics)
+
+    def step(self, batch: Batch, *, progress: float) -> dict[str, float]:
+        """One update of both critics, then one of both VAEs."""
+        real_a, real_b = self._on_device(batch)
+        losses = self._update_critics(real_a, real_b, progress)
+        losses |= self._update_generators(real_a, real_b, progress)
+        self._average()
+        return {name: float(loss) for name, loss in losses.items()}
+
+    def _update_critics(self, real_a: Tensor, real_b: Tensor, progress: float) -> dict[str, Tensor]:
+        a, b = self.vaes["A"], self.vaes["B"]
+        self._freeze_critics(False)
+        losses = {}
+        with self._autocast():
+            with torch.no_grad():
+                fake_a = a.dec(with_noise(b.enc(real_b)))
+                fake_b = b.dec(with_noise(a.enc(real_a)))
+            for name, real, fake in (("D_A", real_a, fake_a), ("D_B", real_b, fake_b)):
+                losses[name] = self._over_scales(name, real, True) + self._over_scales(name, fake, False)
+        adversarial = self.config.unit2018.adversarial.at(progress)
+        self._descend("D", adversarial * (losses["D_A"] + losses["D_B"]))
+        return detached(losses)
+
+    def _update_generators(self, real_a: Tensor, real_b: Tensor, progress: float) -> dict[str, Tensor]:
+        a, b = self.vaes["A"], self.vaes["B"]
+        self._freeze_critics(True)
+        with self._autocast():
+            code_a, code_b = a.enc(real_a), b.enc(real_b)
+            noisy_a, noisy_b = with_noise(code_a), with_noise(code_b)
+            fake_a, fake_b = a.dec(noisy_b), b.dec(noisy_a)
+            again_b, again_a = a.enc(fake_a), b.enc(fake_b)
+            losses = {
+                "G_A": self._over_scales("D_A", fake_a, True),
+                "G_B": self._over_scales("D_B", fake_b, True),
+                "kl": kl_to_unit_normal(code_a) + kl_to_unit_normal(code_b),
+                "recon_A": l1(a.dec(noisy_a), real_a),
+                "recon_B": l1(b.dec(noisy_b), real_b),
+                "kl_cycle": kl_to_unit_normal(again_a) + kl_to_unit_normal(again_b),
+                "cycle_A": l1(a.dec(with_noise(again_a)), real_a),
+                "cycle_B": l1(b.dec(with_noise(again_b)), real_b),
+            }
+        weights = self.config.unit2018
+        total = (
+            weights.adversarial.at(progress) * (losses["G_A"] + losses["G_B"])
+            + weights.kl.at(progress) * losses["kl"]
+            + weights.reconstruction.at(progress) * (losses["recon_A"] + losses["recon_B"])
+            + weights.kl_cycle.at(progress) * losses["kl_cycle"]
+            + weights.cycle.at(progress) * (losses["cycle_A"] + losses["cycle_B"])
+        )
+        self._descend("G", total)
+        return detached(losses)
+
+    def _over_scales(self, critic: str, pictures: Tensor, is_real: bool) -> Tensor:
+        """The sum over scales of the least-squares loss."""
+        scores = self._judge(critic, pictures)
+        return len(scores) * least_squares(scores, is_real=is_real)
+
+    def translators(self) -> dict[Direction, nn.Module]:
+        """The averaged encoder of one domain with the averaged decoder of the other."""
+        a, b = (cast(Unit2018Vae, self.averages[name].network) for name in ("A", "B"))
+        return {"a2b": self._joined(a, b), "b2a": self._joined(b, a)}
+
+    def _joined(self, source: Unit2018Vae, target: Unit2018Vae) -> nn.Module:
+        way = cast(Unit2018Vae, build("unit2018", **self.config.generator.hyper))
+        way.enc.load_state_dict(source.enc.state_dict())
+        way.dec.load_state_dict(target.dec.state_dict())
+        return way.to(self.device).eval()
