@@ -38,6 +38,7 @@ class ConvertOptions(ReadOptions):
     bits per second, as 5M.  encoder_preset: the encoder's word for its speed or profile.  pixel_format:
     FFmpeg's name; None for the nearest to the input's.  encoder_options: each NAME=VALUE, over all others.
     drop_unsupported: leave out what the container cannot hold.
+    rate: of numbered pictures, in frames per second, as 30 or 30000/1001; None for 25.
     trim: START:END of a video, see `i2itool.trim`.  preview: make a contact sheet of so many frames
     instead.  restart: discard what an interrupted run has finished.
     max_pixels: of a picture or a frame; what claims to be larger is refused before it is decoded. The
@@ -55,6 +56,7 @@ class ConvertOptions(ReadOptions):
     pixel_format: str | None = None
     encoder_options: tuple[str, ...] = ()
     drop_unsupported: bool = False
+    rate: str | None = None
     trim: str | None = None
     preview: int | None = None
     max_pixels: int = 200_000_000

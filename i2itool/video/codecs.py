@@ -113,8 +113,8 @@ def _working(name: str, codec: str) -> str:
     return _SOFTWARE[codec]
 
 
-# The fastest arithmetic of x264 gives other bits on another processor and, where AVX-512 meets small pictures,
-# even in the next run; a resumed conversion would differ. x265 would log to stderr, past everybody.
+# The fastest arithmetic of x264 gives other bits on another processor and, where AVX-512 meets small
+# pictures, even in the next run; a resumed conversion would differ. x265 would log to stderr, past everybody.
 _ALWAYS = {
     "libx264": ("x264-params", "cpu-independent=1"),
     "libx264rgb": ("x264-params", "cpu-independent=1"),

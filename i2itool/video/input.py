@@ -11,6 +11,9 @@ from av.video.stream import VideoStream
 
 from i2itool.errors import InputError
 
+# Stands for standard input, or standard output.
+PIPE = Path("-")
+
 # Only of these containers does the header or the index tell how much should follow.
 _INDEXED_FORMATS = ("mov", "avi")
 _TIMED_FORMATS = ("avi", "matroska")
@@ -22,7 +25,9 @@ _PICTURES_THAT_ARE_NOT_VIDEO = (
 
 
 def open_input(path: Path) -> InputContainer:
-    """Open a local media file for reading; raises InputError if it is missing or no media file."""
+    """Open a local media file for reading, or `PIPE`; raises InputError if it is missing or no media file."""
+    if path == PIPE:
+        return _open_pipe()
     if not path.is_file():
         raise InputError(f"no such video: {path}" if not path.exists() else f"not a file: {path}")
     try:
@@ -30,6 +35,16 @@ def open_input(path: Path) -> InputContainer:
         return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
         raise InputError(f"not a readable video: {path} ({reason(error)})") from error
+
+
+def _open_pipe() -> InputContainer:
+    """Standard input, which must be YUV4MPEG2: of other forms the streams beside the video would be lost."""
+    try:
+        return av.open("pipe:0", "r", format="yuv4mpegpipe", options={"protocol_whitelist": "pipe"})
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError(
+            f"standard input is no YUV4MPEG2 video ({reason(error)})", hint="ffmpeg -i FILE -f yuv4mpegpipe -"
+        ) from error
 
 
 def video_stream(container: InputContainer) -> VideoStream:

@@ -15,6 +15,7 @@ from av.stream import AttachmentStream, DataStream, Disposition, Stream
 
 from i2itool.errors import InputError, OutputError
 from i2itool.frames import Window
+from i2itool.video.containers import alternatives, describe, losses, lost_tags
 from i2itool.video.input import open_input
 
 if TYPE_CHECKING:
@@ -37,13 +38,24 @@ class OtherStreams:
 
     Reads the file on its own, just as far as the video has come: memory stays bounded.
     window: the part of the file to copy, or None for all; packets are taken whole.
+    lost: what the output cannot hold, in words; known once it is settled.
     """
 
-    def __init__(self, path: Path, video_index: int, window: Window | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        video_index: int,
+        window: Window | None = None,
+        *,
+        drop_unsupported: bool = False,
+    ) -> None:
         self._path = path
         self._input = open_input(path)
         self._video_index = video_index
         self._window = window
+        self._drop_unsupported = drop_unsupported
+        self._left_out: set[int] = set()
+        self.lost: list[str] = []
         self._outputs: dict[int, Stream] = {}
         self._packets: Iterator[av.Packet[Stream]] | None = None
         self._waiting: av.Packet[Stream] | None = None
@@ -71,6 +83,28 @@ class OtherStreams:
         """A clock in which every stream's start is a whole number of ticks; 1 if all start at 0."""
         clocks = [Fraction(stream.time_base or 1) for stream in self._input.streams if stream.start_time]
         return math.lcm(*(clock.denominator for clock in clocks))
+
+    def settle(self, output: OutputContainer) -> None:
+        """Decide what of the file goes into `output`, and put into `lost` what does not; call it first.
+
+        Raises OutputError, naming all that the container cannot hold, unless that is to be dropped.
+        """
+        copied = [
+            stream
+            for stream in self._input.streams
+            if stream.index != self._video_index and not self._is_remade(stream)
+        ]
+        name = output.format.name
+        lost = losses(name, self._input, copied)
+        words = ", ".join(loss.words for loss in lost)
+        if lost and not self._drop_unsupported:
+            others = " or ".join(alternatives(self._input, copied)[:2])
+            hint = f"write {others} with -o; " if others else ""
+            hint += "--drop-unsupported leaves it out"
+            raise OutputError(f"{name} cannot hold {words} of {self._path}", hint=hint)
+        self._left_out = {loss.index for loss in lost if loss.index is not None}
+        kept = [stream for stream in copied if stream.index not in self._left_out]
+        self.lost = [loss.words for loss in lost] + lost_tags(name, self._input, kept)
 
     def copy_head(self, output: OutputContainer) -> None:
         """Copy the tags of the file and its chapters; call it before the header is written."""
@@ -113,6 +147,8 @@ class OtherStreams:
         for stream in self._input.streams:
             follows = stream.index > self._video_index
             if stream.index == self._video_index or follows != after_video or self._is_remade(stream):
+                continue
+            if stream.index in self._left_out:
                 continue
             if "matroska" in output.format.name and stream.disposition & Disposition.attached_pic:
                 self._add_cover_as_attachment(output, stream)
@@ -186,7 +222,7 @@ class OtherStreams:
         except ValueError as error:
             raise OutputError(
                 f"{output.format.name} cannot hold stream {stream.index} of {self._path} "
-                f"({_describe(stream)})",
+                f"({describe(stream)})",
                 hint="choose another container with -o, for instance .mkv",
             ) from error
         for key, value in stream.metadata.items():
@@ -205,6 +241,40 @@ class OtherStreams:
             output.add_attachment(name, stream.metadata.get("mimetype", mimetype), bytes(packet))
 
 
+class NoStreams:
+    """In the place of `OtherStreams` where there are none, as beside numbered pictures."""
+
+    format_name = ""
+    has_unusual_tags = False
+    start_ticks_per_second = 1
+
+    def __init__(self) -> None:
+        self.lost: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is open."""
+
+    def settle(self, output: OutputContainer) -> None:
+        """Nothing is lost."""
+
+    def copy_head(self, output: OutputContainer) -> None:
+        """Nothing is said about nothing."""
+
+    def copy_video_tags(self, video: Stream) -> None:
+        """Nor about the video."""
+
+    def add_to(self, output: OutputContainer, *, after_video: bool) -> None:
+        """No stream is added."""
+
+    def mux_until(self, output: OutputContainer, seconds: Fraction | None) -> None:
+        """No packet is copied."""
+
+
 def _is_mov(format_name: str) -> bool:
     """Whether FFmpeg's name of a container, of a reader or of a writer, is of QuickTime's family."""
     return bool({"mov", "mp4", "ipod", "3gp"}.intersection(format_name.split(",")))
@@ -218,8 +288,3 @@ def _is_flush(packet: av.Packet[Stream]) -> bool:
 def _time(packet: av.Packet[Stream]) -> Fraction:
     stamp = packet.dts if packet.dts is not None else packet.pts
     return Fraction(0) if stamp is None else stamp * Fraction(packet.time_base)
-
-
-def _describe(stream: Stream) -> str:
-    name = stream.codec_context.name if stream.codec_context is not None else "unknown codec"
-    return f"{stream.type}, {name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,9 @@ from i2itool.errors import OutputError
 from i2itool.frames import Window
 from i2itool.video.encoding import Encoding, open_encoder
 from i2itool.video.packets import Encoded, with_decode_stamps
-from i2itool.video.passthrough import OtherStreams
+from i2itool.video.passthrough import NoStreams, OtherStreams
+
+logger = logging.getLogger("i2itool.video")
 
 # Of the MP4 muxer, a second; the most is what its 32-bit field holds.
 _MOVIE_TICKS, _MOST_MOVIE_TICKS = 1000, 2**31 - 1
@@ -31,13 +34,14 @@ class _Enough(Exception):
 class VideoFile:
     """A video to be: encoded pictures, beside all that `source` holds but its stream `video_index`.
 
-    path: its name, which says what container it is to be.  window: the part of `source` that it is made of.
+    path: its name, which says what container it is to be.  source: None if nothing is beside the pictures.
     """
 
     path: Path
-    source: Path
+    source: Path | None
     video_index: int
     encoding: Encoding
+    drop_unsupported: bool = False
 
     def check(self, partial: Path) -> None:
         """See before any work whether the container, the encoder and the streams go together.
@@ -45,7 +49,9 @@ class VideoFile:
         Tries with a file `partial`, and removes it. Raises OutputError, naming what does not fit.
         """
         try:
-            with suppress(_Enough), self._begun(partial, None):
+            with suppress(_Enough), self._begun(partial, None) as (_, _, others):
+                for lost in others.lost:
+                    logger.warning("%s cannot hold %s", self.path.name, lost)
                 raise _Enough
         finally:
             partial.unlink(missing_ok=True)
@@ -70,15 +76,21 @@ class VideoFile:
             with _as_output_error(self.path):
                 others.mux_until(container, None)
 
+    def _others(self, window: Window | None) -> OtherStreams | NoStreams:
+        if self.source is None:
+            return NoStreams()
+        return OtherStreams(self.source, self.video_index, window, drop_unsupported=self.drop_unsupported)
+
     @contextmanager
     def _begun(
         self, partial: Path, window: Window | None
-    ) -> Iterator[tuple[OutputContainer, VideoStream, OtherStreams]]:
+    ) -> Iterator[tuple[OutputContainer, VideoStream, OtherStreams | NoStreams]]:
         """The life of the file: head, whatever is written meanwhile, tail."""
         with (
-            OtherStreams(self.source, self.video_index, window) as others,
+            self._others(window) as others,
             _muxer(self.path, partial, others) as container,
         ):
+            others.settle(container)
             others.copy_head(container)
             others.add_to(container, after_video=False)
             stream = _add_video(container, self.encoding)
@@ -89,7 +101,7 @@ class VideoFile:
 
 
 @contextmanager
-def _muxer(path: Path, partial: Path, others: OtherStreams) -> Iterator[OutputContainer]:
+def _muxer(path: Path, partial: Path, others: OtherStreams | NoStreams) -> Iterator[OutputContainer]:
     """Open a container for writing, and close it whatever happens."""
     # Otherwise Matroska numbers its parts at random, and no two files are alike.
     options = {"fflags": "+bitexact"} | _muxer_options(path, others)
@@ -104,7 +116,7 @@ def _muxer(path: Path, partial: Path, others: OtherStreams) -> Iterator[OutputCo
         container.close()
 
 
-def _muxer_options(path: Path, others: OtherStreams) -> dict[str, str]:
+def _muxer_options(path: Path, others: OtherStreams | NoStreams) -> dict[str, str]:
     suffix = path.suffix.lower()
     if suffix in (".ts", ".m2ts", ".mts") and others.format_name == "mpegts":
         # By default the muxer starts at a time of its own.
