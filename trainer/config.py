@@ -111,7 +111,7 @@ class TrainConfig(_Table):
 
     load_px: short side to which pictures are resized.  crop_px: side of the random square crop.
     gan: CycleGAN's adversarial loss.  steps: optimisation steps in all.
-    augment: differentiable augmentation of what the critics see.
+    augment: differentiable augmentation of what the critics see.  weights_dtype: of the exported preset.
     """
 
     method: Method
@@ -135,6 +135,7 @@ class TrainConfig(_Table):
     pool_size: int = Field(default=50, ge=0)
     augment: bool = False
     ema: float = Field(default=0.999, ge=0, lt=1)
+    weights_dtype: Literal["fp32", "fp16"] = "fp32"
     log_every: int = Field(default=20, ge=1)
     preview_every: int = Field(default=500, ge=1)
     checkpoint_every: int = Field(default=500, ge=1)
@@ -224,8 +225,12 @@ def make_config(file: dict[str, Any], flags: dict[str, Any]) -> TrainConfig:
         raise TrainingError(f"{where}: {problem}" if where else problem, hint="see docs/cli.md") from error
 
 
+# What a resumed run may change: the length, and what leaves the training itself as it is.
+CHANGEABLE = {"steps", "weights_dtype", "log_every", "preview_every", "checkpoint_every"}
+
+
 def describe_difference(old: TrainConfig, new: TrainConfig) -> str:
-    """The settings that differ, as `name old -> new`; empty if none does."""
-    before, after = old.model_dump(), new.model_dump()
+    """The settings that differ and must not, as `name old -> new`; empty if none does."""
+    before, after = old.model_dump(exclude=CHANGEABLE), new.model_dump(exclude=CHANGEABLE)
     changed = [key for key in before if before[key] != after[key]]
     return ", ".join(f"{key} {json.dumps(before[key])} -> {json.dumps(after[key])}" for key in changed)

@@ -42,7 +42,7 @@ class RunFolder:
         return self.path / "previews" / f"{step:08d}.png"
 
     def open(self, config: TrainConfig) -> None:
-        """Make the folder, or make sure that the run in it has this recipe; only `steps` may change.
+        """Make the folder, or make sure that the run in it has this recipe, but for what may change.
 
         Raises TrainingError naming the settings that differ, OutputError if it cannot be written.
         """
@@ -69,7 +69,7 @@ class RunFolder:
         shutil.rmtree(self.path)
 
     def _check_same(self, old: TrainConfig, new: TrainConfig) -> None:
-        difference = describe_difference(old.model_copy(update={"steps": new.steps}), new)
+        difference = describe_difference(old, new)
         if difference:
             hint = "give the same settings to resume, another --name, or --restart to start anew"
             raise TrainingError(f"{self.path} holds a run with other settings: {difference}", hint=hint)

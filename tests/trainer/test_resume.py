@@ -113,6 +113,17 @@ def test_a_finished_run_can_go_on_with_more_steps(
     assert list_checkpoints(tmp_path / "run/checkpoints")[-1].stem == "step-00000004"
 
 
+def test_a_finished_run_exports_again_in_half_precision(
+    folders: tuple[Path, Path], make_tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    train(make_tiny_config("cyclegan", steps=1), folders, tmp_path / "run")
+    whole = load_network(find_preset(str(tmp_path / "run")), "a2b").state_dict()
+    train(make_tiny_config("cyclegan", steps=1, weights_dtype="fp16"), folders, tmp_path / "run")
+    half = load_network(find_preset(str(tmp_path / "run")), "a2b").state_dict()
+    for name, tensor in whole.items():
+        assert torch.equal(half[name], tensor.half().float())
+
+
 def test_other_settings_are_refused_and_named(
     folders: tuple[Path, Path], make_tiny_config: MakeConfig, tmp_path: Path
 ) -> None:
