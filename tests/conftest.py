@@ -29,6 +29,7 @@ class Clip:
     """What a test clip is to be.
 
     pts: one stamp a frame, in units of `time_base` seconds.  matrix to transfer: tags of H.273.
+    rotation: degrees, counter-clockwise.  mirror: "columns" or "rows", after it.
     subtitles: (pts, duration, text) in milliseconds.  audio_languages: one sound stream each.
     """
 
@@ -45,6 +46,7 @@ class Clip:
     transfer: int = 2
     aspect: Fraction = Fraction(1)
     rotation: int = 0
+    mirror: str = ""
     audio_languages: Sequence[str] = ()
     audio_start: int = 0
     subtitles: Sequence[tuple[int, int, str]] = ()
@@ -136,13 +138,14 @@ def _add_video(output: OutputContainer, clip: Clip) -> VideoStream:
     context.sample_aspect_ratio = clip.aspect
     context.colorspace, context.color_range = clip.matrix, clip.color_range
     context.color_primaries, context.color_trc = clip.primaries, clip.transfer
-    if clip.rotation:
-        video.set_display_rotation(clip.rotation)
+    if clip.rotation or clip.mirror:
+        video.set_display_rotation(clip.rotation, clip.mirror == "columns", clip.mirror == "rows")
     return video
 
 
 def _add_audio(output: OutputContainer, language: str) -> AudioStream:
-    sound = output.add_stream("libopus" if output.format.name == "webm" else "aac", rate=AUDIO_RATE)
+    codec = {"webm": "libopus", "avi": "mp2"}.get(output.format.name, "aac")
+    sound = output.add_stream(codec, rate=AUDIO_RATE)
     assert isinstance(sound, AudioStream)
     sound.metadata["language"] = language
     return sound
@@ -150,7 +153,8 @@ def _add_audio(output: OutputContainer, language: str) -> AudioStream:
 
 def _add_subtitles(output: OutputContainer, path: Path) -> Stream:
     # Packets are made by hand, since the encoders want a whole ASS script.
-    subtitles = output.add_mux_stream("mov_text" if path.suffix == ".mp4" else "subrip")
+    codecs = {".mp4": "mov_text", ".mov": "mov_text", ".webm": "webvtt"}
+    subtitles = output.add_mux_stream(codecs.get(path.suffix, "subrip"))
     subtitles.time_base = Fraction(1, 1000)
     subtitles.metadata["language"] = "deu"
     return subtitles
@@ -196,7 +200,7 @@ def _mux_audio(output: OutputContainer, sound: AudioStream, seconds: float, star
 def _mux_subtitles(output: OutputContainer, subtitles: Stream, clip: Clip) -> None:
     for pts, duration, text in clip.subtitles:
         data = text.encode()
-        if "mp4" in output.format.name:
+        if output.format.name in ("mp4", "mov"):
             data = len(data).to_bytes(2, "big") + data
         packet = av.Packet(data)
         packet.stream = subtitles
