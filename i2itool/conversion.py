@@ -16,15 +16,19 @@ from i2itool.locks import exclusive
 from i2itool.options import ConvertOptions, Deinterlace, Direction, OnError
 from i2itool.pictures import is_picture
 from i2itool.preset import Preset, find_preset
+from i2itool.preview import preview_path, preview_video
 from i2itool.still_writer import write_still
 from i2itool.stills import read_still
+from i2itool.streaming import is_streamed, stream_video
 from i2itool.translator import Translator
-from i2itool.trim import parse_trim
+from i2itool.trim import parse_trim, window_of
 from i2itool.video.ahead import ReadAhead, WriteBehind
 from i2itool.video.encoding import Encoding
+from i2itool.video.input import PIPE
 from i2itool.video.job import Job, job_identity, open_job
 from i2itool.video.reader import VideoReader
 from i2itool.video.segments import SEGMENT_FRAMES, SegmentWriter, read_segments
+from i2itool.video.sequence import is_sequence
 from i2itool.video.writer import VideoFile
 from i2itool.weights import load_network
 
@@ -59,6 +63,7 @@ class ConvertKeywords(TypedDict, total=False):
     pixel_format: str | None
     encoder_options: tuple[str, ...]
     drop_unsupported: bool
+    rate: str | None
     trim: str | None
     preview: int | None
     max_pixels: int
@@ -80,7 +85,8 @@ def convert(
 ) -> Converted:
     """Translate a video or a picture with a preset; the input stays as it is.
 
-    output: a file, or a folder to put it into; None means STEM_PRESET.EXT beside the input.
+    input: a file, numbered pictures as `frame_%05d.png`, or `-` for YUV4MPEG2 on standard input.
+    output: any of these, or a folder to put a file into; None means STEM_PRESET.EXT beside the input.
     preset: a name or a path.  options: the fields of `ConvertOptions`.
 
     Raises InputError, PresetError, EngineError or OutputError; nothing half-written is left behind. An
@@ -93,6 +99,8 @@ def convert(
     _refuse_other_than_file(source)
     found = find_preset(preset)
     target = target_beside(source, None if output is None else Path(output), found.name)
+    if asked.preview is not None:
+        target = preview_path(target)
     _refuse_existing(source, target, overwrite=asked.overwrite)
 
     with open_translator(found, asked) as translator:
@@ -111,6 +119,14 @@ def convert_file(
     started = time.monotonic()
     _refuse_other_than_file(source)
     _refuse_existing(source, target, overwrite=options.overwrite)
+    if is_picture(source) and (options.preview is not None or options.trim is not None):
+        raise InputError(f"--trim and --preview are for videos, and {source} is a picture")
+    if options.preview is not None:
+        num_frames = preview_video(source, target, translator, options, reporter)
+        return Converted(source, target, num_frames, time.monotonic() - started)
+    if is_streamed(source, target):
+        num_frames, num_repeated = stream_video(source, target, translator, options, reporter)
+        return Converted(source, target, num_frames, time.monotonic() - started, num_repeated)
     if is_picture(source):
         with _reporting(reporter, source.name, 1, unit="pictures"):
             convert_picture(source, target, translator, options)
@@ -147,7 +163,7 @@ def convert_video(
     # Batches end where pieces end, however often the run is interrupted.
     segment_frames = max(1, segment_frames // options.batch_size) * options.batch_size
     with VideoReader(source, options) as reader:
-        info, window = reader.info, _window(options, reader)
+        info, window = reader.info, window_of(options.trim, reader.start_seconds)
         encoding = Encoding.choose(target, info, reader.coding, options)
         identity = job_identity(
             source,
@@ -179,20 +195,11 @@ def convert_video(
         return Converted(source, target, job.num_frames, seconds, reader.num_repeated)
 
 
-def _window(options: ConvertOptions, reader: VideoReader) -> Window | None:
-    """The part of the file that is asked for, in its own time; None for all of it."""
-    if options.trim is None:
-        return None
-    trim = parse_trim(options.trim)
-    start = reader.start_seconds
-    return Window(start + trim.start, None if trim.end is None else start + trim.end)
-
-
-def _join(job: Job, video: VideoFile, window: Window | None) -> None:
+def _join(job: Job, video: VideoFile, window: Window) -> None:
     """Make one file of the finished pieces, and give it its name."""
     if not job.segments:
         raise InputError(f"no frame of {video.source} lies within --trim")
-    if window is not None:
+    if window.start is not None:
         # With sound from before the first frame, the picture would begin late.
         window = Window(job.segments[0].first_pts * video.encoding.info.time_base, window.end)
     packets = read_segments(job.folder, job.segments)
@@ -223,9 +230,14 @@ def _reporting(
 def _check(options: ConvertOptions) -> None:
     if options.batch_size < 1:
         raise InputError(f"batch size {options.batch_size} is impossible", hint="1 or more")
+    if options.preview is not None and options.preview < 1:
+        raise InputError(f"a preview of {options.preview} frames is impossible", hint="1 or more")
+    parse_trim(options.trim or ":")
 
 
 def _refuse_other_than_file(source: Path) -> None:
+    if source == PIPE or is_sequence(source):
+        return
     if source.is_dir():
         raise InputError(f"{source} is a folder", hint="`convert_many` translates all that is in it")
     if not source.is_file():
@@ -234,6 +246,8 @@ def _refuse_other_than_file(source: Path) -> None:
 
 def target_beside(source: Path, output: Path | None, preset_name: str) -> Path:
     """Where the result of a file goes: `output`, or STEM_PRESET.EXT in that folder or beside the input."""
+    if output == PIPE or (output is None and source == PIPE):
+        return PIPE
     name = f"{source.stem}_{preset_name}{source.suffix}"
     if output is None:
         return source.resolve().with_name(name)
@@ -241,7 +255,9 @@ def target_beside(source: Path, output: Path | None, preset_name: str) -> Path:
 
 
 def _refuse_existing(source: Path, target: Path, *, overwrite: bool) -> None:
-    if target.exists() and target.samefile(source):
+    if target == PIPE:
+        return
+    if target.samefile(source) if target.exists() and source.exists() else target == source:
         raise OutputError(f"the output would replace its input: {target}", hint="choose another with -o")
     if target.is_dir():
         raise OutputError(f"{target} is a folder")

@@ -91,17 +91,26 @@ class VideoInfo:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The part of a file from `start` until before `end` (None: its end), in seconds of the file's time.
+    """The part of a file from `start` until before `end`, in seconds of the file's time.
 
-    `start` becomes the new 0.
+    `start` becomes the new 0. None: the file's own beginning, which stays where it is; its own end.
     """
 
-    start: Fraction
+    start: Fraction | None = None
     end: Fraction | None = None
 
     def holds(self, seconds: Fraction) -> bool:
         """Whether an instant of the file lies within."""
-        return self.start <= seconds and (self.end is None or seconds < self.end)
+        if self.start is not None and seconds < self.start:
+            return False
+        return self.end is None or seconds < self.end
+
+    def shift(self, tick: Fraction) -> int:
+        """By how many ticks of so many seconds everything moves towards 0."""
+        return 0 if self.start is None else round(self.start / tick)
+
+
+WHOLE = Window()
 
 
 @dataclass(frozen=True, slots=True)

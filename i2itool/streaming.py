@@ -14,7 +14,7 @@ from typing import Self
 
 from i2itool.console import Reporter
 from i2itool.errors import InputError, OutputError
-from i2itool.frames import Frame, batches
+from i2itool.frames import Frame, Window, batches
 from i2itool.locks import exclusive
 from i2itool.options import ConvertOptions
 from i2itool.partial import whole_file
@@ -163,7 +163,7 @@ class _WholeVideo:
                 yield writer
             depth = max((segment.reorder_depth for segment in log.segments), default=0)
             packets = read_segments(log.folder, log.segments)
-            self._file.join(partial, packets, depth=depth, window=None)
+            self._file.join(partial, packets, depth=depth, window=Window())
 
 
 class _Log:

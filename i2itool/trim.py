@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from i2itool.errors import InputError
+from i2itool.frames import Window
 
 _DECIMALS = r"(?:\.\d+)?"
 _SECONDS = rf"(\d+{_DECIMALS})?"
@@ -17,9 +18,9 @@ _TRIM = re.compile(rf"{_SECONDS}:{_SECONDS}|{_CLOCK}:{_CLOCK}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """From `start` until before `end`, in seconds from the beginning of a video; None: its own end."""
+    """From `start` until before `end`, in seconds from the beginning of a video; None: as it is."""
 
-    start: Fraction = Fraction(0)
+    start: Fraction | None = None
     end: Fraction | None = None
 
 
@@ -36,10 +37,18 @@ def parse_trim(text: str) -> Trim:
     start, end = (
         _seconds(one or other) for one, other in zip(match.groups()[:2], match.groups()[2:], strict=True)
     )
-    trim = Trim(start or Fraction(0), end)
-    if trim.end is not None and trim.end <= trim.start:
+    if end is not None and end <= (start or 0):
         raise InputError(f"--trim {text!r} is empty", hint="END lies behind START")
-    return trim
+    return Trim(start, end)
+
+
+def window_of(text: str | None, zero: Fraction) -> Window:
+    """The part of a file that `--trim` asks for, in the file's own time, which begins at `zero` seconds.
+
+    None asks for all of it. Raises InputError as `parse_trim` does.
+    """
+    trim = Trim() if text is None else parse_trim(text)
+    return Window(*(None if side is None else zero + side for side in (trim.start, trim.end)))
 
 
 def _seconds(text: str | None) -> Fraction | None:

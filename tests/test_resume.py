@@ -87,7 +87,7 @@ def run(
             ConvertOptions(**options),
             reporter or SilentReporter(),
             segment_frames=SEGMENT_FRAMES,
-        )
+        ).num_frames
 
 
 def crash(source: Path, target: Path, after: int, **options: Any) -> None:  # Any: fields of ConvertOptions

@@ -62,6 +62,7 @@ _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
     multiple=True,
     help="An option of the encoder; may be repeated.",
 )
+@click.option("--rate", metavar="RATE", default=_DEFAULTS["rate"], help="Of numbered pictures; otherwise 25.")
 @click.option(
     "--drop-unsupported",
     is_flag=True,
@@ -92,6 +93,17 @@ _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Files to work on at once."
 )
+@click.option("--trim", metavar="START:END", default=_DEFAULTS["trim"], help="Only a part of a video.")
+@click.option(
+    "--preview",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=_DEFAULTS["preview"],
+    help="Only a picture of N frames, before and after.",
+)
+@click.option(
+    "--restart", is_flag=True, default=_DEFAULTS["restart"], help="Discard what a stopped run has finished."
+)
 @click.option("--overwrite", is_flag=True, default=_DEFAULTS["overwrite"], help="Replace outputs that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each input.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
@@ -109,11 +121,15 @@ def command(
 ) -> None:
     """Translate each INPUT (a video, a picture, or a folder of both) with a preset.
 
+    INPUT may also be numbered pictures, as frame_%05d.png, or - for YUV4MPEG2 on standard input; so may OUT.
+
     Without -o the result lies beside the input, as STEM_PRESET.EXT, or in the folder FOLDER_PRESET. A single
     file is refused if its output exists; of several, what exists is skipped.
     """
     wanted = {"preset": preset, "reporter": open_reporter(quiet), **options}
     if len(inputs) > 1 or inputs[0].is_dir():
+        if options["preview"] is not None:
+            raise click.UsageError("--preview is for a single video")
         if convert_several(inputs, output, jobs=jobs, as_json=as_json, **wanted):
             ctx.exit(SOME_FAILED)
     else:
@@ -131,10 +147,11 @@ def convert_one(path: Path, output: Path | None, *, as_json: bool, **wanted: Any
             failure = {"error": str(error), "exit_code": error.exit_code}
             print_json({"input": path, "status": "failed", **failure})
         raise
+    is_piped = str(converted.output) == "-"
     if as_json:
-        print_json({**asdict(converted), "status": "done"})
+        print_json({**asdict(converted), "status": "done"}, err=is_piped)
     else:
-        click.echo(f"wrote {printable(converted.output)}")
+        click.echo(f"wrote {printable(converted.output)}", err=is_piped)
         if converted.num_repeated:
             click.echo(
                 f"{converted.num_repeated} of {converted.num_frames} frames could not be decoded", err=True
@@ -169,6 +186,6 @@ def table(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def print_json(values: dict[str, object]) -> None:
-    """One line of JSON on stdout; paths become strings."""
-    click.echo(json.dumps(values, default=str))
+def print_json(values: dict[str, object], *, err: bool = False) -> None:
+    """One line of JSON on stdout, or on stderr if that carries a video; paths become strings."""
+    click.echo(json.dumps(values, default=str), err=err)

@@ -67,10 +67,11 @@ def refuse_missing_bytes(container: InputContainer, stream: VideoStream, path: P
 
 def refuse_early_end(container: InputContainer, path: Path, last_seconds: float) -> None:
     """See by the declared duration that the end of the file is missing; raises InputError."""
-    duration, start = container.duration, container.start_time or 0
+    duration = container.duration
     if duration is None or not container.format.name.startswith(_TIMED_FORMATS):
         return
-    declared_seconds = (start + duration) / av.time_base
+    # These containers count it from 0, wherever the first stream starts.
+    declared_seconds = duration / av.time_base
     if last_seconds < declared_seconds - max(_SLACK_SECONDS, _SLACK * declared_seconds):
         raise InputError(f"{path} is truncated: it ends at {last_seconds:.3f} s of {declared_seconds:.3f} s")
 

@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from av.stream import AttachmentStream, DataStream, Disposition, Stream
 
 from i2itool.errors import InputError, OutputError
-from i2itool.frames import Window
+from i2itool.frames import WHOLE, Window
 from i2itool.video.containers import alternatives, describe, losses, lost_tags
 from i2itool.video.input import open_input
 
@@ -37,7 +37,7 @@ class OtherStreams:
     """The streams of a file other than its video, copied packet by packet as time goes on.
 
     Reads the file on its own, just as far as the video has come: memory stays bounded.
-    window: the part of the file to copy, or None for all; packets are taken whole.
+    window: the part of the file to copy, by default all; packets are taken whole.
     lost: what the output cannot hold, in words; known once it is settled.
     """
 
@@ -45,7 +45,7 @@ class OtherStreams:
         self,
         path: Path,
         video_index: int,
-        window: Window | None = None,
+        window: Window = WHOLE,
         *,
         drop_unsupported: bool = False,
     ) -> None:
@@ -117,17 +117,17 @@ class OtherStreams:
     def _chapters(self) -> list[Chapter]:
         """Those that reach into the window, as far as they do, in its time."""
         chapters = self._input.chapters()
-        if self._window is None:
-            return chapters
         clipped = []
         for chapter in chapters:
             tick = Fraction(chapter["time_base"] or 1)
-            start = max(chapter["start"], round(self._window.start / tick))
-            end = chapter["end"]
+            shift = self._window.shift(tick)
+            start, end = chapter["start"], chapter["end"]
+            if self._window.start is not None:
+                start = max(start, shift)
             if self._window.end is not None:
                 end = min(end, round(self._window.end / tick))
-            if start < end:
-                shift = round(self._window.start / tick)
+            # One without a length, at a place of its own, is left as it is.
+            if start < end or self._window == WHOLE:
                 clipped.append(chapter | {"start": start - shift, "end": end - shift})
         return clipped
 
@@ -194,16 +194,16 @@ class OtherStreams:
 
     def _moved_into_window(self, packet: av.Packet[Stream]) -> bool:
         """Bring the stamps of a packet to the window's time; false if it lies outside."""
-        if self._window is None or packet.pts is None or packet.stream.disposition & Disposition.attached_pic:
+        stamp = packet.dts if packet.pts is None else packet.pts
+        if stamp is None or packet.stream.disposition & Disposition.attached_pic:
             return True
         tick = Fraction(packet.time_base)
-        if not self._window.holds(packet.pts * tick):
-            return False
-        shift = round(self._window.start / tick)
-        packet.pts -= shift
+        shift = self._window.shift(tick)
+        if packet.pts is not None:
+            packet.pts -= shift
         if packet.dts is not None:
             packet.dts -= shift
-        return True
+        return self._window.holds(stamp * tick)
 
     def _is_end_of_subtitle(self, packet: av.Packet[Stream]) -> bool:
         """Whether this is one of the empty texts that QuickTime ends subtitles with; its muxer adds them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
@@ -16,7 +17,7 @@ import av
 from av.video.stream import VideoStream
 
 from i2itool.errors import InputError
-from i2itool.frames import AnyPixels, Frame, Position, VideoInfo, Window
+from i2itool.frames import WHOLE, AnyPixels, Frame, Position, VideoInfo, Window
 from i2itool.options import ReadOptions
 from i2itool.video.color import RGB, UNSPECIFIED, ColorTags, check_color, is_hdr, matrix_for_size
 from i2itool.video.decoding import Decoder, Picture
@@ -75,23 +76,28 @@ class VideoReader:
         """Where the file's own time begins: what a player shows as 0."""
         return self._start_seconds
 
+    @property
+    def length_seconds(self) -> Fraction | None:
+        """How long the file says that it is; None if it does not."""
+        duration = self._decoder.container.duration
+        return None if duration is None else Fraction(duration, av.time_base)
+
     def __iter__(self) -> Iterator[Frame]:
         """Every frame once, upright; raises InputError, naming the time, where the file is damaged."""
         return self.frames()
 
-    def frames(self, window: Window | None = None, after: Position | None = None) -> Iterator[Frame]:
-        """The frames within `window` (None: all), from the one behind `after` on, as iterating gives them.
+    def frames(self, window: Window = WHOLE, after: Position | None = None) -> Iterator[Frame]:
+        """The frames within `window`, from the one behind `after` on, as iterating gives them.
 
         What lies before is decoded but made no picture of: stamps may depend on all that came earlier.
         Raises InputError if the frame at `after` is not the one that it was.
         """
         place = 0
         for picture, pts, duration in self._stamped():
-            if window is not None:
-                if window.end is not None and pts * self._time_base >= window.end:
-                    break
-                if pts * self._time_base < window.start:
-                    continue
+            if window.end is not None and pts * self._time_base >= window.end:
+                break
+            if not window.holds(pts * self._time_base):
+                continue
             place += 1
             self.num_repeated += picture.is_repeated
             if after is not None and place <= after.num_frames:
@@ -104,6 +110,37 @@ class VideoReader:
             yield Frame(self._pixels(picture), pts, self._time_base, duration)
         if after is not None and place < after.num_frames:
             raise InputError(f"{self.path} has but {place} of {after.num_frames} frames left")
+
+    def shown_at(self, seconds: Fraction) -> Frame:
+        """The frame that is on show at an instant of the file's time; to be iterated no more after that.
+
+        It is sought, so its stamp is the file's own, even where iterating would have moved it by a tick.
+        """
+        self._go_before(seconds)
+        shown: tuple[Picture, int, int] | None = None
+        for stamped in self._stamped():
+            if shown is not None and stamped[1] * self._time_base > seconds:
+                break
+            shown = stamped
+        assert shown is not None  # there is a first one
+        picture, pts, duration = shown
+        return Frame(self._pixels(picture), pts, self._time_base, duration)
+
+    def _go_before(self, seconds: Fraction) -> None:
+        """Go on at a picture that is not behind an instant: the nearest key frame, or else the first one."""
+        tick = math.floor(seconds / self._time_base)
+        container = self._decoder.container
+        with suppress(av.FFmpegError):
+            container.seek(tick, stream=self._decoder.stream)
+            self._pictures = iter(self._decoder)
+            first = next(self._pictures, None)
+            if first is not None and first.pts is not None and first.pts <= tick:
+                self._first = first
+                return
+        self._decoder.close()
+        self._decoder = Decoder(self.path, repeats_lost=self._options.on_error == "repeat")
+        self._pictures = iter(self._decoder)
+        self._first = next(self._pictures)
 
     def _stamped(self) -> Iterator[tuple[Picture, int, int]]:
         """Every picture with its own pts and its duration."""
@@ -149,7 +186,7 @@ class VideoReader:
         self._first = first
         self.stream_index = stream.index
         self._start_seconds = Fraction(self._decoder.container.start_time or 0, av.time_base)
-        self._time_base = Fraction(stream.time_base or image.time_base or Fraction(1, 1000))
+        self._time_base: Fraction = Fraction(stream.time_base or image.time_base or Fraction(1, 1000))
         self._orientation = Orientation.of(image)
         self._tags = _color_tags(stream, image)
         accepts_hdr = self._options.tonemap or self._options.assume_sdr

@@ -15,7 +15,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from i2itool.errors import OutputError
-from i2itool.frames import Window
+from i2itool.frames import WHOLE, Window
 from i2itool.video.encoding import Encoding, open_encoder
 from i2itool.video.packets import Encoded, with_decode_stamps
 from i2itool.video.passthrough import NoStreams, OtherStreams
@@ -49,21 +49,21 @@ class VideoFile:
         Tries with a file `partial`, and removes it. Raises OutputError, naming what does not fit.
         """
         try:
-            with suppress(_Enough), self._begun(partial, None) as (_, _, others):
+            with suppress(_Enough), self._begun(partial, WHOLE) as (_, _, others):
                 for lost in others.lost:
                     logger.warning("%s cannot hold %s", self.path.name, lost)
                 raise _Enough
         finally:
             partial.unlink(missing_ok=True)
 
-    def join(self, partial: Path, packets: Iterable[Encoded], *, depth: int, window: Window | None) -> None:
+    def join(self, partial: Path, packets: Iterable[Encoded], *, depth: int, window: Window) -> None:
         """Write the file, under the name `partial`.
 
         depth: the largest `reorder_depth` of the packets.  window: the part of the source's other streams
-        to take, whose start is the new 0; None for all, at their times.  Raises OutputError.
+        to take.  Raises OutputError.
         """
         time_base = self.encoding.info.time_base
-        shift = round(window.start / time_base) if window else 0
+        shift = window.shift(time_base)
         with self._begun(partial, window) as (container, stream, others):
             for encoded, dts in with_decode_stamps(packets, depth):
                 packet = av.Packet(encoded.data)
@@ -76,14 +76,14 @@ class VideoFile:
             with _as_output_error(self.path):
                 others.mux_until(container, None)
 
-    def _others(self, window: Window | None) -> OtherStreams | NoStreams:
+    def _others(self, window: Window) -> OtherStreams | NoStreams:
         if self.source is None:
             return NoStreams()
         return OtherStreams(self.source, self.video_index, window, drop_unsupported=self.drop_unsupported)
 
     @contextmanager
     def _begun(
-        self, partial: Path, window: Window | None
+        self, partial: Path, window: Window
     ) -> Iterator[tuple[OutputContainer, VideoStream, OtherStreams | NoStreams]]:
         """The life of the file: head, whatever is written meanwhile, tail."""
         with (

@@ -178,6 +178,10 @@ RICH = {
 }
 
 
+def without_encoder(metadata: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in metadata.items() if key.lower() != "encoder"}
+
+
 @pytest.mark.parametrize("clip", [("rich.mkv", {"attachment": b"a font"}), ("rich.mp4", {"has_cover": True})])
 def test_everything_but_the_video_is_copied(
     clip: tuple[str, dict[str, Any]], make_clip: MakeClip, convert_as_it_is: Convert
@@ -188,7 +192,8 @@ def test_everything_but_the_video_is_copied(
     assert other_packets(target) == other_packets(source)
     assert [len(packets) > 0 for packets in other_packets(target)[:3]] == [True] * 3
     with av.open(str(source)) as old, av.open(str(target)) as new:
-        assert new.metadata == old.metadata
+        # What wrote the file is for the writer to say.
+        assert without_encoder(new.metadata) == without_encoder(old.metadata)
         assert new.metadata["title"] == "A title"
         assert len(chapters(new)) == 2
         assert chapters(new) == chapters(old)

@@ -1,0 +1,129 @@
+"""A look at what a preset does to a video, before all of it is translated: `--preview N`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from i2itool.console import Reporter
+from i2itool.errors import InputError
+from i2itool.frames import Frame, Pixels, Window
+from i2itool.options import ConvertOptions
+from i2itool.pictures import write_picture
+from i2itool.stills import to_8_bits
+from i2itool.translator import Translator
+from i2itool.trim import window_of
+from i2itool.video.reader import VideoReader
+
+# Wide enough to see what happens; two pairs of such pictures fill a screen.
+_MOST_WIDTH_PX = 320
+_CAPTION_PX, _GAP_PX = 18, 4
+_ROWS_OF_ONE_COLUMN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A picture before and after, both H,W,3 uint8 RGB, and its time in seconds from the beginning."""
+
+    seconds: Fraction
+    before: Pixels
+    after: Pixels
+
+
+def preview_path(target: Path) -> Path:
+    """Where the contact sheet of the video `target` goes: STEM_preview.png beside it."""
+    return target.with_name(f"{target.stem}_preview.png")
+
+
+def preview_video(
+    source: Path, sheet: Path, translator: Translator, options: ConvertOptions, reporter: Reporter
+) -> int:
+    """Translate `options.preview` frames spread over a video, or over what --trim leaves of it.
+
+    Writes them before and after, side by side, as the picture `sheet`, and nothing else. Returns their
+    number: fewer, if the video has fewer. Raises InputError if the file does not tell how long it is.
+    """
+    assert options.preview is not None
+    pairs = []
+    reporter.start(source.name, options.preview, unit="frames")
+    try:
+        for seconds, frame, aspect in _frames_spread(source, options.preview, options):
+            before = to_8_bits(frame.pixels)
+            after = to_8_bits(translator.translate(frame.pixels[None])[0])
+            pairs.append(Pair(seconds, _shrunk(before, aspect), _shrunk(after, aspect)))
+            reporter.advance()
+    finally:
+        reporter.finish()
+    write_picture(sheet, contact_sheet(pairs))
+    return len(pairs)
+
+
+def contact_sheet(pairs: Sequence[Pair]) -> Pixels:
+    """Pictures of one size in pairs, each with its time below, in one column or two; H,W,3 uint8 RGB."""
+    cells = [_cell(pair) for pair in pairs]
+    num_columns = 1 if len(cells) <= _ROWS_OF_ONE_COLUMN else 2
+    num_rows = math.ceil(len(cells) / num_columns)
+    cells += [np.zeros_like(cells[0])] * (num_rows * num_columns - len(cells))
+    rows = [np.hstack(cells[row * num_columns : (row + 1) * num_columns]) for row in range(num_rows)]
+    return np.vstack(rows)
+
+
+def _frames_spread(
+    source: Path, count: int, options: ConvertOptions
+) -> Iterator[tuple[Fraction, Frame, Fraction]]:
+    """Frames in the middle of `count` equal parts, with their times and the aspect of their pixels."""
+    with VideoReader(source, options) as reader:
+        zero = reader.start_seconds
+        start, end = _range(reader, window_of(options.trim, zero))
+        last_pts = None
+        for i in range(count):
+            frame = reader.shown_at(start + (end - start) * Fraction(2 * i + 1, 2 * count))
+            if frame.pts != last_pts:
+                yield frame.pts * frame.time_base - zero, frame, reader.coding.sample_aspect_ratio
+            last_pts = frame.pts
+
+
+def _range(reader: VideoReader, window: Window) -> tuple[Fraction, Fraction]:
+    length = reader.length_seconds
+    if window.end is None and length is None:
+        raise InputError(f"{reader.path} does not tell how long it is", hint="give --trim with an end")
+    stops = [window.end, None if length is None else reader.start_seconds + length]
+    end = min(stop for stop in stops if stop is not None)
+    start = reader.start_seconds if window.start is None else window.start
+    if end <= start:
+        raise InputError(f"no frame of {reader.path} lies within --trim")
+    return start, end
+
+
+def _shrunk(pixels: Pixels, aspect: Fraction) -> Pixels:
+    """As a player shows it, with square pixels, and no wider than a cell."""
+    height, width = pixels.shape[:2]
+    shown_width = width * float(aspect)
+    scale = min(1.0, _MOST_WIDTH_PX / shown_width)
+    size = (max(1, round(shown_width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _cell(pair: Pair) -> Pixels:
+    height, width = pair.before.shape[:2]
+    cell = np.zeros((height + _CAPTION_PX, 2 * width + 2 * _GAP_PX, 3), np.uint8)
+    cell[:height, :width] = pair.before
+    cell[:height, width + _GAP_PX : 2 * width + _GAP_PX] = pair.after
+    place = (2, height + _CAPTION_PX - 5)
+    white = (255, 255, 255)
+    cv2.putText(cell, _clock(pair.seconds), place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, white, 1, cv2.LINE_AA)
+    return cell
+
+
+def _clock(seconds: Fraction) -> str:
+    """`0:01:02.345`."""
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest // 1000:02}.{rest % 1000:03}"
