@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from i2itool.errors import BeingWritten, OutputError
+from i2itool.partial import hidden_name
 
 if sys.platform == "win32":
     import msvcrt
@@ -43,7 +44,7 @@ def exclusive(path: Path) -> Iterator[None]:
 
 def lock_file(path: Path) -> Path:
     """The hidden file that stands for the right to write `path`."""
-    return path.with_name(f".{path.name}.lock")
+    return hidden_name(path, "lock")
 
 
 def _hold(lock: Path, path: Path) -> int:

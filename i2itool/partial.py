@@ -2,30 +2,67 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from i2itool.errors import OutputError
 
+# File systems take 255, of which some are for what is put around it.
+_LONGEST_NAME_BYTES = 200
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; the file takes the name `path` when the block ends well.
+    """Give an empty file beside `path`, to be filled; it takes the name `path` when the block ends well.
 
-    When the block ends with an exception, of whatever kind, nothing is left behind.
-    Raises OutputError if the folder is missing, or if the file cannot take its name.
+    Until then only its owner can read it. When the block ends with an exception, of whatever kind, nothing
+    is left behind. Raises OutputError if the folder is missing, or if the file cannot take its name.
     """
     if not path.parent.is_dir():
         raise OutputError(f"no such folder: {path.parent}", hint="make it first")
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    partial = hidden_name(path, f"{os.getpid()}.part{path.suffix}")
     try:
+        mode = _make_private(partial)
         yield partial
+        _set_mode(partial, mode)
         publish(partial, path)
     finally:
         # After the rename there is nothing under this name, and this does nothing.
         partial.unlink(missing_ok=True)
+
+
+def hidden_name(path: Path, end: str) -> Path:
+    """A name beside `path` that is its own: .NAME.END, where NAME is shortened if it has to be."""
+    name = path.name
+    if len(os.fsencode(name)) > _LONGEST_NAME_BYTES:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return path.with_name(f".{name}.{end}")
+
+
+def _make_private(partial: Path) -> int:
+    """Make an empty file for its owner alone; the mode that any other file would have is returned."""
+    try:
+        # Left by a process of this number that died. Removed, for it may be a link to elsewhere.
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            # The process's mask can only be asked for by changing it, for all threads at once.
+            mode = os.fstat(descriptor).st_mode & 0o777
+        finally:
+            os.close(descriptor)
+        _set_mode(partial, mode & 0o600)
+    except OSError as error:
+        raise OutputError(f"cannot write {partial.parent}: {error.strerror}") from error
+    return mode
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    # Sticks and cards may have a file system without modes.
+    with suppress(PermissionError):
+        path.chmod(mode)
 
 
 def publish(partial: Path, path: Path) -> None:

@@ -89,15 +89,18 @@ def test_the_examples_of_the_api_run(
     monkeypatch.chdir(tmp_path)
     make_preset("day2night")
     make_clip("clip.mp4")
-    cv2.imwrite("photo.png", np.zeros((20, 30, 3), np.uint8))
+    (tmp_path / "pictures").mkdir()
+    for name in ("photo.png", "pictures/one.png"):
+        cv2.imwrite(name, np.zeros((20, 30, 3), np.uint8))
 
     text = (ROOT / "docs/api.md").read_text(encoding="utf-8")
     examples = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     for number, example in enumerate(examples):
-        exec(compile(example, f"docs/api.md, example {number + 1}", "exec"), {})
+        exec(compile(example, f"docs/api.md, example {number + 1}", "exec"), {"__name__": "__main__"})
 
-    assert len(examples) == 4
+    assert len(examples) == 5
     assert (tmp_path / "night.mp4").is_file()
+    assert (tmp_path / "night/one.png").is_file()
     translated = cv2.imread("photo_night.png")
     assert translated is not None
     assert translated.shape == (20, 30, 3)

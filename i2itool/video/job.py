@@ -18,7 +18,7 @@ from i2itool.errors import InputError, OutputError
 from i2itool.frames import Position
 from i2itool.locks import exclusive
 from i2itool.options import ConvertOptions
-from i2itool.partial import publish
+from i2itool.partial import hidden_name, publish
 from i2itool.video.encoding import Encoding
 from i2itool.video.journal import (
     FILE_NAME,
@@ -111,7 +111,7 @@ def job_identity(
 
 def work_folder(target: Path) -> Path:
     """The hidden folder beside `target` that keeps what is finished until it is whole."""
-    return target.with_name(f".{target.name}.i2itool")
+    return hidden_name(target, "i2itool")
 
 
 @contextmanager

@@ -1,0 +1,372 @@
+"""Whole folders by the command line: all that is there, once, whatever happens to some of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from i2itool import convert_many
+from i2itool.cli import main
+from i2itool.errors import InputError, OutputError
+from i2itool.jobs.outcome import Outcome
+from i2itool.jobs.plan import plan
+from i2itool.jobs.pool import core_shares
+from i2itool.locks import exclusive, lock_file
+from i2itool.pictures import write_picture
+
+MakeClip = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_preset: Callable[[str], Path]
+) -> Iterator[None]:
+    """A working folder with a preset `tiny`; the command line's logging ends with the test."""
+    monkeypatch.chdir(tmp_path)
+    make_preset("tiny")
+    root, ours = logging.getLogger(), logging.getLogger("i2itool")
+    before = root.handlers[:], root.level, ours.level
+    yield
+    root.handlers[:], root.level, ours.level = before
+
+
+def write_pictures(*names: str, size: tuple[int, int] = (20, 24)) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        write_picture(Path(name), pixels)
+
+
+def files(folder: Path | str) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def statuses(outcomes: list[Outcome]) -> dict[str, str]:
+    return {outcome.task.source.name: outcome.status for outcome in outcomes}
+
+
+def batch(*inputs: str, output: str | None = "out", overwrite: bool = False, jobs: int = 1) -> dict[str, str]:
+    found = convert_many(inputs, output, preset="tiny", engine="eager", overwrite=overwrite, jobs=jobs)
+    return statuses(found)
+
+
+def run(*arguments: object) -> Result:
+    """The command line, in this process."""
+    return CliRunner().invoke(main, command(*arguments)[3:])
+
+
+def command(*arguments: object) -> list[str]:
+    words = ["convert", *map(str, arguments), "--preset", "tiny", "--engine", "eager"]
+    return [sys.executable, "-m", "i2itool", *words]
+
+
+# What is done
+
+
+def test_pictures_and_videos_keep_their_names_and_their_tree(make_clip: MakeClip) -> None:
+    write_pictures("in/a.png", "in/b.jpg", "in/deeper/c.webp", "in/.hidden.png", "in/.trash/d.png")
+    Path("in/notes.txt").write_text("neither")
+    make_clip("in/deeper/clip.mkv", pts=range(3))
+    assert set(batch("in", output=None).values()) == {"done"}
+    assert files("in_tiny") == {"a.png", "b.jpg", "deeper/c.webp", "deeper/clip.mkv"}
+
+
+def test_a_second_run_skips_what_is_done_and_makes_what_is_missing() -> None:
+    write_pictures("in/a.png", "in/b.png")
+    assert batch("in") == {"a.png": "done", "b.png": "done"}
+    before = Path("out/a.png").stat().st_mtime_ns
+    Path("out/b.png").unlink()
+    assert batch("in") == {"a.png": "skipped", "b.png": "done"}
+    assert Path("out/a.png").stat().st_mtime_ns == before
+    assert batch("in", overwrite=True) == {"a.png": "done", "b.png": "done"}
+    assert Path("out/a.png").stat().st_mtime_ns != before
+
+
+def test_a_bad_file_does_not_stop_the_others() -> None:
+    write_pictures("in/a.png", "in/c.png")
+    Path("in/b.png").write_bytes(b"no picture")
+    Path("in/d.mp4").write_bytes(b"no video")
+    found = convert_many(["in"], "out", preset="tiny", engine="eager")
+    assert statuses(found) == {"a.png": "done", "b.png": "failed", "c.png": "done", "d.mp4": "failed"}
+    assert "not a readable picture" in found[1].reason
+    assert found[1].exit_code == 3
+    assert files("out") == {"a.png", "c.png"}
+
+
+def test_what_an_earlier_run_put_inside_the_input_is_no_input() -> None:
+    write_pictures("in/a.png")
+    for _ in range(2):
+        assert list(batch("in", output="in/out", overwrite=True)) == ["a.png"]
+
+
+def test_several_inputs_share_an_output_folder(make_clip: MakeClip) -> None:
+    write_pictures("one.png", "left/x.png", "right/x.png")
+    make_clip("clip.mp4", pts=range(2))
+    found = convert_many(["one.png", "left", "right", "clip.mp4", "one.png"], "new/out", preset="tiny")
+    assert {outcome.status for outcome in found} == {"done"}
+    assert files("new/out") == {"one_tiny.png", "left/x.png", "right/x.png", "clip_tiny.mp4"}
+
+
+def test_inputs_that_would_become_one_file_are_refused_before_any_work() -> None:
+    write_pictures("day/x.png", "night/x.png")
+    with pytest.raises(InputError, match=r"both become .*x_tiny\.png"):
+        batch("day/x.png", "night/x.png")
+    assert not Path("out").exists()
+
+
+def test_a_folder_without_pictures_and_videos_and_an_output_that_is_a_file_are_refused() -> None:
+    Path("in").mkdir()
+    Path("in/notes.txt").write_text("neither")
+    with pytest.raises(InputError, match="no pictures and no videos in in"):
+        batch("in")
+    write_pictures("in/a.png")
+    Path("out").write_text("a file")
+    with pytest.raises(OutputError, match="out is not a folder"):
+        batch("in")
+
+
+# What is said
+
+
+def test_the_table_and_the_lines_of_json_tell_of_every_file() -> None:
+    write_pictures("in/a.png", "in/b.png", "out/b.png")
+    Path("in/c\n\x1b[31m.png").write_bytes(b"no picture")
+    result = run("in", "-o", "out", "--json", "-q")
+    assert result.exit_code == 1
+    told = {line["input"]: line for line in map(json.loads, result.stdout.splitlines())}
+    assert told["in/a.png"]["status"] == "done"
+    assert told["in/a.png"]["num_frames"] == 1
+    assert told["in/b.png"] == {
+        "input": "in/b.png",
+        "output": "out/b.png",
+        "status": "skipped",
+        "reason": "is already there",
+    }
+    assert told["in/c\n\x1b[31m.png"]["exit_code"] == 3
+    done, skipped, failed, name = result.stderr.splitlines()[-4:]
+    assert [done.split(), skipped.split(), failed.split()] == [
+        ["done", "1"],
+        ["skipped", "1"],
+        ["failed", "1"],
+    ]
+    assert name.startswith(r"  in/c\n\x1b[31m.png: not a readable picture")
+
+
+# Names and links
+
+
+def test_strange_names_stay_inside_the_output() -> None:
+    names = {
+        "-o.png",
+        "a..png",
+        "new\nline.png",
+        "ユニコード \N{PARTY POPPER}.png",
+        "a b;$(c).png",
+    }
+    write_pictures(*(f"in/{name}" for name in names))
+    Path("in").rename("--help")
+    assert set(batch("--help", output="out").values()) == {"done"}
+    assert files("out") == names
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes only there")
+def test_a_name_that_is_no_text_survives() -> None:
+    write_pictures("in/a.png")
+    Path("in/a.png").rename(os.fsdecode(b"in/\xff\xfe.png"))
+    result = run("in", "-o", "out")
+    assert (result.exit_code, result.stdout) == (0, "wrote out/\\udcff\\udcfe.png\n")
+    assert os.listdir(b"out") == [b"\xff\xfe.png"]  # noqa: PTH208 - the only one that gives bytes
+
+
+def test_the_longest_name_that_there_can_be_is_written(make_clip: MakeClip) -> None:
+    name = "ä" * 125 + ".png"
+    write_pictures("in/a.png")
+    Path("in/a.png").rename(f"in/{name}")
+    assert batch("in") == {name: "done"}
+    assert files("out") == {name}
+
+
+def test_links_out_of_the_folder_are_passed_over_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    write_pictures("secret/s.png", "in/a.png", "in/deeper/b.png")
+    Path("in/away.png").symlink_to(Path("secret/s.png").resolve())
+    Path("in/folder").symlink_to(Path("secret").resolve())
+    Path("in/loop").symlink_to(Path("in").resolve())
+    Path("in/nothing.png").symlink_to("nowhere.png")
+    Path("in/same.png").symlink_to("deeper/b.png")
+    todo = plan([Path("in")], Path("out"), "tiny")
+    assert {task.target.as_posix() for task in todo.tasks} == {
+        "out/a.png",
+        "out/deeper/b.png",
+        "out/same.png",
+    }
+    assert {path.name: reason for path, reason in todo.passed_over} == {
+        "away.png": "a link out of the folder",
+        "folder": "a link out of the folder",
+        "loop": "a link to a folder",
+        "nothing.png": "a link to nothing",
+    }
+    batch("in")
+    assert "in/away.png is passed over: a link out of the folder" in caplog.text
+    assert files("out") == {"a.png", "deeper/b.png", "same.png"}
+
+
+def test_a_link_in_the_output_folder_leads_nothing_out_of_it() -> None:
+    write_pictures("in/deeper/a.png", "in/b.png", "outside/b.png")
+    Path("out").mkdir()
+    Path("out/deeper").symlink_to(Path("outside").resolve())
+    Path("out/b.png").symlink_to(Path("outside/b.png").resolve())
+    before = Path("outside/b.png").read_bytes()
+    assert batch("in", overwrite=True) == {"a.png": "failed", "b.png": "done"}
+    assert files("outside") == {"b.png"}
+    assert Path("outside/b.png").read_bytes() == before
+
+
+# Several processes
+
+
+def test_several_workers_make_what_one_makes(make_clip: MakeClip) -> None:
+    write_pictures("in/a.png", "in/b.png", "in/deeper/c.png")
+    Path("in/bad.png").write_bytes(b"no picture")
+    make_clip("in/clip.mkv", pts=range(3))
+    assert batch("in", output="one") == batch("in", output="two", jobs=2)
+    assert files("one") == files("two")
+    for name in files("one"):
+        assert Path("one", name).read_bytes() == Path("two", name).read_bytes(), name
+    assert batch("in", output="two", jobs=2)["a.png"] == "skipped"
+
+
+def test_what_another_process_writes_is_skipped() -> None:
+    write_pictures("in/a.png", "in/b.png")
+    Path("out").mkdir()
+    with exclusive(Path("out/a.png")):
+        found = convert_many(["in"], "out", preset="tiny", engine="eager")
+    assert statuses(found) == {"a.png": "skipped", "b.png": "done"}
+    assert found[0].reason == "another process is at it"
+    assert files("out") == {"b.png"}
+    # As a crash leaves it.
+    lock_file(Path("out/a.png")).touch()
+    assert batch("in") == {"a.png": "done", "b.png": "skipped"}
+    assert files("out") == {"a.png", "b.png"}
+
+
+def test_two_runs_at_once_make_every_file_once() -> None:
+    names = {f"{number}.png" for number in range(12)}
+    write_pictures(*(f"in/{name}" for name in names), size=(96, 96))
+    runs = [
+        subprocess.Popen(command("in", "-o", "out", "--json", "-q"), stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    told = [json.loads(line) for each in runs for line in each.communicate(timeout=120)[0].splitlines()]
+    assert [each.returncode for each in runs] == [0, 0]
+    done = [line["output"] for line in told if line["status"] == "done"]
+    assert sorted(done) == sorted(f"out/{name}" for name in names)
+    assert {line["status"] for line in told} <= {"done", "skipped"}
+    assert files("out") == names
+
+
+def children(parent: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (path / "stat").read_text().rsplit(")", 1)[1].split()
+            is_worker = b"spawn_main" in (path / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(words[1]) == parent and is_worker and words[0] != "Z":
+            found.append(int(path.name))
+    return found
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def long_clip(make_clip: MakeClip) -> None:
+    """A folder of clips that take a while."""
+    Path("in").mkdir()
+    make_clip("in/a.mp4", width=160, height=120, pts=range(300))
+    Path("in/b.mp4").write_bytes(Path("in/a.mp4").read_bytes())
+    Path("in/c.mp4").write_bytes(Path("in/a.mp4").read_bytes())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.usefixtures("long_clip")
+def test_ctrl_c_ends_all_workers_and_leaves_nothing_half_written() -> None:
+    process = subprocess.Popen(
+        command("in", "-o", "out", "--jobs", "2"), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_until(lambda: Path("out").exists() and len(list(Path("out").iterdir())) >= 2)
+    workers = children(process.pid)
+    assert len(workers) == 2
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    assert [path for path in Path("out").iterdir() if not path.name.startswith(".")] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.usefixtures("long_clip")
+def test_a_worker_that_dies_takes_one_file_with_it() -> None:
+    write_pictures("in/x.png", "in/y.png", "in/z.png")
+    process = subprocess.Popen(
+        command("in/a.mp4", "in/x.png", "in/y.png", "in/z.png", "-o", "out", "--jobs", "2", "--json", "-q"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def at_the_clip() -> list[int]:
+        # Only the worker that holds the clip's file open.
+        return [
+            worker
+            for worker in children(process.pid)
+            if any("a.mp4" in os.readlink(file) for file in Path(f"/proc/{worker}/fd").iterdir())  # noqa: PTH115
+        ]
+
+    wait_until(lambda: bool(at_the_clip()))
+    os.kill(at_the_clip()[0], signal.SIGKILL)
+    out, table = process.communicate(timeout=60)
+    told = {Path(line["input"]).name: line["status"] for line in map(json.loads, out.splitlines())}
+    assert told == {"a.mp4": "failed", "x.png": "done", "y.png": "done", "z.png": "done"}
+    assert process.returncode == 1
+    assert "ended with -9" in table
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.usefixtures("long_clip")
+def test_workers_whose_parent_is_killed_do_not_go_on_for_long() -> None:
+    process = subprocess.Popen(command("in", "-o", "out", "--jobs", "2", "-q"))
+    wait_until(lambda: Path("out").exists() and len(list(Path("out").iterdir())) >= 2)
+    workers = children(process.pid)
+    process.kill()
+    process.wait()
+    wait_until(lambda: not [worker for worker in workers if Path(f"/proc/{worker}").exists()], seconds=20)
+    assert not Path("out/c.mp4").exists()
+
+
+def test_cores_are_shared_out_and_none_goes_without() -> None:
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    for jobs in (1, 2, 3, 7):
+        shares = core_shares(jobs)
+        assert len(shares) == jobs
+        assert all(shares)
+        if cores:
+            assert {core for share in shares for core in share} <= set(cores)
+            assert len({core for share in shares for core in share}) == len(cores) or jobs < 1
