@@ -15,6 +15,7 @@ from av.stream import Stream
 
 from i2itool.errors import InputError
 from i2itool.video.input import (
+    PIPE,
     end_seconds,
     open_input,
     reason,
@@ -82,7 +83,8 @@ class Decoder:
                 num_given += 1
                 yield picture
         except _DamageError as error:
-            if not self._repeats_lost:
+            # What has come through a pipe does not come again.
+            if not self._repeats_lost or self._path == PIPE:
                 raise InputError(str(error)) from error.__cause__
             # Threads would lose those beside it, too, and not the same ones each time.
             self.container.close()

@@ -21,8 +21,10 @@ from i2itool.video.input import open_input
 if TYPE_CHECKING:
     from av.container.core import Chapter
 
-# The muxer writes these itself.
-_KEYS_OF_THE_MUXER = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
+# The muxer writes these itself; transparency is dropped.
+_KEYS_OF_THE_MUXER = {
+    *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "alpha_mode")
+}
 # Those that MP4 has a place of its own for.
 _COMMON_KEYS = {
     *("title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright"),

@@ -40,6 +40,14 @@ def num_bits(picture_format: av.VideoFormat) -> int:
     return picture_format.components[0].bits
 
 
+def is_transparent(picture: av.VideoFrame) -> bool:
+    """Whether a picture may be seen through: it has a channel for that, which of RGB is in use, too."""
+    if not any(component.is_alpha for component in picture.format.components):
+        return False
+    # GIF and PNG have the channel whether they need it or not.
+    return not picture.format.is_rgb or bool((picture.to_ndarray(format="rgba")[..., 3] < 255).any())
+
+
 class RgbReader:
     """Turns decoded pictures into RGB; keeps the scaler between pictures."""
 

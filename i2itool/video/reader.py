@@ -23,7 +23,7 @@ from i2itool.video.color import RGB, UNSPECIFIED, ColorTags, check_color, is_hdr
 from i2itool.video.decoding import Decoder, Picture
 from i2itool.video.deinterlace import deinterlaced
 from i2itool.video.orientation import Orientation
-from i2itool.video.planes import RgbReader, num_bits
+from i2itool.video.planes import RgbReader, is_transparent, num_bits
 from i2itool.video.tonemap import SDR_TAGS, ToneMap
 
 logger = logging.getLogger("i2itool.video")
@@ -199,7 +199,8 @@ class VideoReader:
 
     def _say_what_changes(self) -> None:
         image, metadata = self._first.image, self._decoder.stream.metadata
-        if any(part.is_alpha for part in image.format.components) or metadata.get("alpha_mode") == "1":
+        # FFmpeg's decoder of VP9 leaves transparency out, so that only the container tells of it.
+        if is_transparent(image) or metadata.get("alpha_mode") == "1":
             logger.warning("%s: its transparency is dropped", self.path)
         if self._to_sdr is not None:
             logger.warning("%s: HDR is made SDR (BT.709)", self.path)
