@@ -97,15 +97,15 @@ class WebpReader:
         self._image.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        return self.frames()
+        return self.frames(Window())
 
-    def frames(self, window: Window | None = None, after: Position | None = None) -> Iterator[Frame]:
-        """The frames within `window` (None: all), from the one behind `after` on."""
+    def frames(self, window: Window, after: Position | None = None) -> Iterator[Frame]:
+        """The frames within `window`, from the one behind `after` on."""
         pts = place = 0
         for i in range(self.info.num_frames or 0):
             pixels = self._read(i)
             duration = round(self._image.info.get("duration") or _USUAL_MS)
-            if window is None or window.holds(pts * _MILLISECOND):
+            if window.holds(pts * _MILLISECOND):
                 place += 1
                 if after is None or place > after.num_frames:
                     yield Frame(pixels, pts, _MILLISECOND, duration)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from av.stream import Disposition
 
+from i2itool.video.containers import OLDER_LANGUAGES
 from i2itool.video.inventory import Chapter, Inventory
 from i2itool.video.tally import Times, Track
 
@@ -123,8 +124,9 @@ def compare_tags(
 
 
 def compare_languages(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> Check:
-    """The language tag; some containers say nothing instead of "undetermined"."""
-    return check(name, before.get("language", "und"), after.get("language", "und"))
+    """The language tag; some containers say nothing instead of "undetermined", or use older letters."""
+    old, new = (tags.get("language", "und") for tags in (before, after))
+    return check(name, OLDER_LANGUAGES.get(old, old) if OLDER_LANGUAGES.get(old) == new else old, new)
 
 
 def compare_dispositions(name: str, before: Disposition, after: Disposition) -> Check:

@@ -26,6 +26,12 @@ _WITH_CHAPTERS = ("mp4", "mov", "ipod", "matroska", "webm")
 _WITHOUT_TAGS = ("mpegts",)
 _WITHOUT_LANGUAGES = ("avi",)
 _UNKNOWN_LANGUAGE = ("und", "", None)
+# QuickTime numbers its languages, and FFmpeg knows them by their older three letters; others it drops.
+OLDER_LANGUAGES = {
+    **{"deu": "ger", "fre": "fra", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "ces": "cze"},
+    **{"ron": "rum", "slk": "slo", "sqi": "alb", "mkd": "mac", "hye": "arm", "kat": "geo", "fas": "per"},
+    **{"mya": "bur", "msa": "may", "cym": "wel", "eus": "baq", "bod": "tib"},
+}
 # Offered in this order: suffix -> FFmpeg's name.
 _OFFERED = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov", ".ts": "mpegts"}
 

@@ -15,7 +15,7 @@ from av.stream import AttachmentStream, DataStream, Disposition, Stream
 
 from i2itool.errors import InputError, OutputError
 from i2itool.frames import WHOLE, Window
-from i2itool.video.containers import alternatives, describe, losses, lost_tags
+from i2itool.video.containers import OLDER_LANGUAGES, alternatives, describe, losses, lost_tags
 from i2itool.video.input import open_input
 
 if TYPE_CHECKING:
@@ -230,6 +230,9 @@ class OtherStreams:
         for key, value in stream.metadata.items():
             if key.lower() not in _KEYS_OF_THE_MUXER:
                 copy.metadata[key] = value
+        language = stream.metadata.get("language", "")
+        if output.format.name == "mov" and language in OLDER_LANGUAGES:
+            copy.metadata["language"] = OLDER_LANGUAGES[language]
         copy.disposition = stream.disposition
         return copy
 

@@ -62,14 +62,14 @@ class SequenceReader:
         """Nothing is held open."""
 
     def __iter__(self) -> Iterator[Frame]:
-        return self.frames()
+        return self.frames(Window())
 
-    def frames(self, window: Window | None = None, after: Position | None = None) -> Iterator[Frame]:
-        """The frames within `window` (None: all), from the one behind `after` on.
+    def frames(self, window: Window, after: Position | None = None) -> Iterator[Frame]:
+        """The frames within `window`, from the one behind `after` on.
 
         Raises InputError if a picture is unreadable, or of another size than the first.
         """
-        pts = [i for i in range(len(self._files)) if window is None or window.holds(i * self._time_base)]
+        pts = [i for i in range(len(self._files)) if window.holds(i * self._time_base)]
         for i in pts[after.num_frames if after else 0 :]:
             yield Frame(self._read(self.first_number + i), i, self._time_base, 1)
 
