@@ -20,12 +20,15 @@ class ReadOptions:
     on_error: "repeat" puts the neighbour in the place of a frame that cannot be decoded, "fail" raises
     InputError.  deinterlace: "auto" does so where the video is flagged.  tonemap: make SDR of HDR.
     assume_sdr: take HDR pictures as if they were SDR. Without either, HDR raises InputError.
+    max_pixels: of a frame or a picture; what claims to be larger is refused before it is decoded. The
+    default is more than any camera takes, and 1.2 GB as 16-bit RGB.
     """
 
     on_error: OnError = "repeat"
     deinterlace: Deinterlace = "auto"
     tonemap: bool = False
     assume_sdr: bool = False
+    max_pixels: int = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,6 @@ class ConvertOptions(ReadOptions):
     rate: of numbered pictures, in frames per second, as 30 or 30000/1001; None for 25.
     trim: START:END of a video, see `i2itool.trim`.  preview: make a contact sheet of so many frames
     instead.  restart: discard what an interrupted run has finished.
-    max_pixels: of a picture or a frame; what claims to be larger is refused before it is decoded. The
-    default is more than any camera takes, and 1.2 GB as 16-bit RGB.
     """
 
     direction: Direction = "a2b"
@@ -59,6 +60,5 @@ class ConvertOptions(ReadOptions):
     rate: str | None = None
     trim: str | None = None
     preview: int | None = None
-    max_pixels: int = 200_000_000
     overwrite: bool = False
     restart: bool = False

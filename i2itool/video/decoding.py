@@ -14,9 +14,11 @@ import av
 from av.stream import Stream
 
 from i2itool.errors import InputError
+from i2itool.options import ReadOptions
 from i2itool.video.input import (
     PIPE,
     end_seconds,
+    limit_pixels,
     open_input,
     reason,
     refuse_early_end,
@@ -54,15 +56,16 @@ class _DamageError(Exception):
 class Decoder:
     """Iterates over the pictures of a file's video, in order of time; close it after use.
 
-    container, stream: to ask about.  repeats_lost: replace a picture that cannot be decoded by its
-    neighbour, take a damaged one as the decoder has mended it, and log their times; otherwise either raises
-    InputError, naming the time.
+    container, stream: to ask about. With `on_error` "repeat" a picture that cannot be decoded is replaced by
+    its neighbour, a damaged one taken as the decoder has mended it, and their times are logged; otherwise
+    either raises InputError, naming the time.
     Raises InputError also if the file is missing, truncated or no video.
     """
 
-    def __init__(self, path: Path, *, repeats_lost: bool = True) -> None:
+    def __init__(self, path: Path, options: ReadOptions) -> None:
         self._path = path
-        self._repeats_lost = repeats_lost
+        self._repeats_lost = options.on_error == "repeat"
+        self._max_pixels = options.max_pixels
         self._num_lost = self._num_damaged = 0
         self._open(mends=False)
         try:
@@ -102,6 +105,7 @@ class Decoder:
             self.stream = video_stream(self.container)
             if self.stream.codec_context is None:
                 raise InputError(f"{self._path}: no decoder for its video stream")
+            limit_pixels(self.stream, self._path, self._max_pixels)
         except BaseException:
             self.container.close()
             raise

@@ -14,9 +14,16 @@ from i2itool.errors import InputError
 # Stands for standard input, or standard output.
 PIPE = Path("-")
 
+# Forms that hold all they show. Others name files to be read in their place (hls, concat, dash), or devices.
+_FORMATS = (
+    *("mov", "matroska", "webm", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "gif", "apng", "nut", "mxf"),
+    *("yuv4mpegpipe", "ivf", "obu", "h264", "hevc", "mpegvideo", "m4v", "mjpeg", "vc1", "dv", "wtv", "rm"),
+)
 # Only of these containers does the header or the index tell how much should follow.
 _INDEXED_FORMATS = ("mov", "avi")
 _TIMED_FORMATS = ("avi", "matroska")
+# Of the sides of the largest picture, up to blocks of 128.
+_PADDING_PIXELS = 2**22
 # Beyond this, frames are missing; within it, the container may have rounded.
 _SLACK_SECONDS, _SLACK = 0.25, 0.005
 _PICTURES_THAT_ARE_NOT_VIDEO = (
@@ -30,9 +37,10 @@ def open_input(path: Path) -> InputContainer:
         return _open_pipe()
     if not path.is_file():
         raise InputError(f"no such video: {path}" if not path.exists() else f"not a file: {path}")
+    # Only this file: no address, nor a list of other files, which any name can hide.
+    limits = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
     try:
-        # Only this file: no address, nor a playlist that names other files.
-        return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        return av.open(f"file:{path}", "r", options=limits, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
         raise InputError(f"not a readable video: {path} ({reason(error)})") from error
 
@@ -53,6 +61,18 @@ def video_stream(container: InputContainer) -> VideoStream:
         if not stream.disposition & _PICTURES_THAT_ARE_NOT_VIDEO:
             return stream
     raise InputError(f"no video stream in {container.name.removeprefix('file:')}")
+
+
+def limit_pixels(stream: VideoStream, path: Path, max_pixels: int) -> None:
+    """Refuse frames of more pixels before one is decoded, and later on; raises InputError."""
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > max_pixels:
+        raise InputError(
+            f"{path} has frames of {width}x{height} pixels, more than the limit of {max_pixels}",
+            hint="if you trust it, raise --max-pixels",
+        )
+    # Frames may grow on the way; the decoder counts its own padding, too.
+    stream.codec_context.options |= {"max_pixels": str(max_pixels + _PADDING_PIXELS)}
 
 
 def refuse_missing_bytes(container: InputContainer, stream: VideoStream, path: Path) -> None:

@@ -56,7 +56,7 @@ class VideoReader:
         self.path = path
         self.num_repeated = 0
         self._options = options
-        self._decoder = Decoder(path, repeats_lost=options.on_error == "repeat")
+        self._decoder = Decoder(path, options)
         try:
             self._open_first_picture()
         except BaseException:
@@ -138,7 +138,7 @@ class VideoReader:
                 self._first = first
                 return
         self._decoder.close()
-        self._decoder = Decoder(self.path, repeats_lost=self._options.on_error == "repeat")
+        self._decoder = Decoder(self.path, self._options)
         self._pictures = iter(self._decoder)
         self._first = next(self._pictures)
 
