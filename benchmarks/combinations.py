@@ -72,7 +72,7 @@ def depth_and_colour_rows() -> Iterable[str]:
 
 def _depth_key(combination: Combination) -> tuple[str, ...]:
     depth, color_range, _, subsampling, _ = combination.name.split(", ")
-    return depth, color_range, subsampling
+    return depth.rjust(len("10 bit")), color_range, subsampling
 
 
 def geometry_rows() -> Iterable[str]:

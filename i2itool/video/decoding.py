@@ -17,6 +17,7 @@ from i2itool.errors import InputError
 from i2itool.options import ReadOptions
 from i2itool.video.input import (
     PIPE,
+    demux,
     end_seconds,
     limit_pixels,
     open_input,
@@ -67,6 +68,7 @@ class Decoder:
         self._repeats_lost = options.on_error == "repeat"
         self._max_pixels = options.max_pixels
         self._num_lost = self._num_damaged = 0
+        self._has_hiccups = False
         self._open(mends=False)
         try:
             refuse_missing_bytes(self.container, self.stream, path)
@@ -138,14 +140,13 @@ class Decoder:
         last_seconds, time = 0.0, 0.0
         is_damaged = False
         try:
-            for packet in self.container.demux():
+            for packet in demux(self.container):
                 last_seconds = max(last_seconds, end_seconds(packet))
                 if packet.stream.index != self.stream.index:
                     continue
-                # In transport streams this marks any hiccup of the reception; the decoder copes.
                 if packet.size:
-                    is_damaged = packet.is_corrupt and self.container.format.name != "mpegts"
                     time = last_seconds
+                    is_damaged = packet.is_corrupt and not self._is_broadcast(time)
                 if is_damaged and not self._repeats_lost:
                     raise InputError(f"{self._path} is damaged or truncated at {time:.3f} s")
                 yield packet
@@ -154,6 +155,15 @@ class Decoder:
         if is_damaged:
             raise InputError(f"{self._path} is truncated: its last frame, at {time:.3f} s, is not whole")
         refuse_early_end(self.container, self._path, last_seconds)
+
+    def _is_broadcast(self, time: float) -> bool:
+        """Whether damage is but a hiccup of the reception, as in transport streams; the first is logged."""
+        if self.container.format.name != "mpegts":
+            return False
+        if not self._has_hiccups:
+            self._has_hiccups = True
+            logger.warning("%s: data are missing, for the first time at %.3f s", self._path, time)
+        return True
 
     def _decoded(self, packet: av.Packet[Stream], shown: _Shown) -> list[av.VideoFrame]:
         try:

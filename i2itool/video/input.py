@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -10,6 +12,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from i2itool.errors import InputError
+from i2itool.stills import check_size
 
 # Stands for standard input, or standard output.
 PIPE = Path("-")
@@ -65,14 +68,18 @@ def video_stream(container: InputContainer) -> VideoStream:
 
 def limit_pixels(stream: VideoStream, path: Path, max_pixels: int) -> None:
     """Refuse frames of more pixels before one is decoded, and later on; raises InputError."""
-    width, height = stream.codec_context.width, stream.codec_context.height
-    if width * height > max_pixels:
-        raise InputError(
-            f"{path} has frames of {width}x{height} pixels, more than the limit of {max_pixels}",
-            hint="if you trust it, raise --max-pixels",
-        )
+    check_size(path, stream.codec_context.width, stream.codec_context.height, max_pixels)
     # Frames may grow on the way; the decoder counts its own padding, too.
     stream.codec_context.options |= {"max_pixels": str(max_pixels + _PADDING_PIXELS)}
+
+
+def demux(container: InputContainer, *streams: Stream) -> Iterator[av.Packet[Stream]]:
+    """The packets of `streams`, or of all, and of each an empty one at the end; as PyAV's own.
+
+    That one stumbles, at the end, over streams that began after the file was opened, as in a damaged one.
+    """
+    with suppress(IndexError):
+        yield from container.demux(*streams)
 
 
 def refuse_missing_bytes(container: InputContainer, stream: VideoStream, path: Path) -> None:

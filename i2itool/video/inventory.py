@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from i2itool.errors import InputError
 from i2itool.video.color import RGB, UNSPECIFIED, ColorTags
-from i2itool.video.input import open_input, video_stream
+from i2itool.video.input import demux, open_input, video_stream
 from i2itool.video.orientation import Orientation
 from i2itool.video.tally import FrameTally, Times, Track, TrackTally, codec_name
 
@@ -94,7 +94,7 @@ def _read(
     video.thread_type = "AUTO"
     frames = FrameTally(video, is_decoding=not (is_fast and _is_packet_a_frame(container, video)))
     tracks = {stream.index: TrackTally(stream) for stream in _other_streams(container, video)}
-    for packet in container.demux():
+    for packet in demux(container):
         if packet.is_corrupt:
             raise InputError(f"{path} is damaged or truncated after {float(frames.last_seconds):.3f} s")
         if packet.stream.index == video.index:

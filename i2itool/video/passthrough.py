@@ -16,7 +16,7 @@ from av.stream import AttachmentStream, DataStream, Disposition, Stream
 from i2itool.errors import InputError, OutputError
 from i2itool.frames import WHOLE, Window
 from i2itool.video.containers import OLDER_LANGUAGES, alternatives, describe, losses, lost_tags
-from i2itool.video.input import open_input
+from i2itool.video.input import demux, open_input
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -163,7 +163,7 @@ class OtherStreams:
             for stream in self._input.streams
             if stream.index in self._outputs and not isinstance(stream, AttachmentStream)
         ]
-        return self._input.demux(*copied) if copied else iter(())
+        return demux(self._input, *copied) if copied else iter(())
 
     def mux_until(self, output: OutputContainer, seconds: Fraction | None) -> None:
         """Copy the packets up to `seconds` of the file's time; None means all that are left."""

@@ -128,7 +128,9 @@ def geometry(width: int, height: int) -> list[Combination]:
     }
     return [
         Combination(
-            name, Clip(**{"options": plain, "pts": range(4), **clip}), ".mkv" if "codec" in clip else ".mp4"
+            name,
+            Clip(**{"width": width, "height": height, "options": plain, "pts": range(4), **clip}),
+            ".mkv" if "codec" in clip else ".mp4",
         )
         for name, clip in clips.items()
     ]

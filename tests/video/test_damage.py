@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,18 @@ def test_a_video_whose_pictures_change_size_is_refused(make_clip: MakeClip) -> N
     both.write_bytes(small.read_bytes() + large.read_bytes())
     with VideoReader(both) as reader, pytest.raises(InputError, match="change from 64x48 to 96x48 at 1"):
         list(reader)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.ts"])
+def test_no_damage_gives_anything_but_frames_in_order_or_an_error(name: str, make_clip: MakeClip) -> None:
+    source = make_clip(name, pts=range(35, 50))
+    data = source.read_bytes()
+    generator = random.Random(3)
+    for _ in range(30):
+        damaged = bytearray(data)
+        for _ in range(generator.choice((1, 5, 40))):
+            damaged[generator.randrange(len(data))] ^= 1 << generator.randrange(8)
+        source.write_bytes(damaged)
+        with suppress(InputError), VideoReader(source) as reader:
+            stamps = [frame.pts for frame in reader]
+            assert stamps == sorted(set(stamps))
