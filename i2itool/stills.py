@@ -8,8 +8,7 @@ import re
 import struct
 import threading
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -80,8 +79,8 @@ def read_still(path: Path, *, max_pixels: int = MAX_PIXELS) -> Still:
     `max_pixels` pixels, which is seen before any is decoded.
     """
     try:
-        with path.open("rb") as file, _opened(file) as image:
-            _check_size(path, image.width, image.height, max_pixels)
+        with path.open("rb") as file, open_image(file) as image:
+            check_size(path, image.width, image.height, max_pixels)
             if (num_pictures := getattr(image, "n_frames", 1)) > 1:
                 logger.warning("%s holds %d pictures; only the first is read", path, num_pictures)
             return _read(path, file, image)
@@ -94,20 +93,18 @@ def read_still(path: Path, *, max_pixels: int = MAX_PIXELS) -> Still:
         raise InputError(f"{path} is damaged or truncated: {reason}") from error
 
 
-@contextmanager
-def _opened(file: IO[bytes]) -> Iterator[Image.Image]:
-    """Open an image without Pillow's own limit, which would print or be too low; ours follows."""
+def open_image(file: IO[bytes] | Path, formats: Sequence[str] = _FORMATS) -> Image.Image:
+    """Open an image without Pillow's own limit, which would print or be too low; `check_size` it."""
     with _OPENING:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            image = Image.open(file, formats=_FORMATS)
+            return Image.open(file, formats=tuple(formats))
         finally:
             Image.MAX_IMAGE_PIXELS = before
-    with image:
-        yield image
 
 
-def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
+def check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
+    """Raise InputError for a picture of more than `max_pixels` pixels."""
     if width * height > max_pixels:
         raise InputError(
             f"{path} has {width}x{height} pixels, more than the limit of {max_pixels}",

@@ -96,9 +96,10 @@ def parse_rate(text: str) -> Fraction:
 
 def _open_source(path: Path, options: ConvertOptions) -> Source:
     if is_sequence(path):
-        return SequenceReader(path, DEFAULT_RATE if options.rate is None else parse_rate(options.rate))
+        rate = DEFAULT_RATE if options.rate is None else parse_rate(options.rate)
+        return SequenceReader(path, rate, max_pixels=options.max_pixels)
     if path.suffix.lower() == ".webp" and is_animation(path):
-        return WebpReader(path)
+        return WebpReader(path, max_pixels=options.max_pixels)
     return VideoReader(path, options)
 
 

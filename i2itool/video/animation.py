@@ -16,12 +16,11 @@ import av
 import numpy as np
 from av.filter import Graph
 from av.video.stream import VideoStream
-from PIL import Image
 
 from i2itool.errors import InputError, OutputError
 from i2itool.frames import Frame, Pixels, Position, VideoInfo, Window
 from i2itool.partial import whole_file
-from i2itool.stills import to_8_bits
+from i2itool.stills import MAX_PIXELS, check_size, open_image, to_8_bits
 from i2itool.video.color import ColorTags
 from i2itool.video.reader import PictureCoding
 
@@ -59,7 +58,7 @@ def num_plays(path: Path) -> int:
     """How often an animation is to be shown; 0 for ever. That of a file that is none: for ever."""
     if not is_animation(path):
         return 0
-    with Image.open(path, formats=("GIF", "PNG", "WEBP")) as image:
+    with open_image(path, ("GIF", "PNG", "WEBP")) as image:
         loops = image.info.get("loop")
         if image.format == "GIF":
             # What it counts comes after the first time; without a count it is shown once.
@@ -75,13 +74,18 @@ class WebpReader:
 
     start_seconds = Fraction(0)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, max_pixels: int = MAX_PIXELS) -> None:
         self.path = path
         try:
-            self._image = Image.open(path, formats=("WEBP",))
+            self._image = open_image(path, ("WEBP",))
         except OSError as error:
             raise InputError(f"{path} is damaged or truncated: {error}") from error
         width, height = self._image.size
+        try:
+            check_size(path, width, height, max_pixels)
+        except InputError:
+            self._image.close()
+            raise
         num_frames = getattr(self._image, "n_frames", 1)
         self.info = VideoInfo(width, height, Fraction(0), _MILLISECOND, num_frames)
         self.coding = PictureCoding("yuv420p", ColorTags(), Fraction(1))

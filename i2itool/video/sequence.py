@@ -15,7 +15,7 @@ from typing import Self
 from i2itool.errors import InputError, OutputError
 from i2itool.frames import AnyPixels, Frame, Position, VideoInfo, Window
 from i2itool.still_writer import FORMATS, write_still
-from i2itool.stills import Still, read_still
+from i2itool.stills import MAX_PIXELS, Still, read_still
 from i2itool.video.color import ColorTags
 from i2itool.video.reader import PictureCoding
 
@@ -40,8 +40,9 @@ class SequenceReader:
 
     start_seconds = Fraction(0)
 
-    def __init__(self, pattern: Path, rate: Fraction = DEFAULT_RATE) -> None:
+    def __init__(self, pattern: Path, rate: Fraction = DEFAULT_RATE, *, max_pixels: int = MAX_PIXELS) -> None:
         self.path = pattern
+        self._max_pixels = max_pixels
         self._files = _numbered(pattern)
         self.first_number = next(iter(self._files))
         first = self._read(self.first_number)
@@ -75,7 +76,7 @@ class SequenceReader:
 
     def _read(self, number: int) -> AnyPixels:
         path = self._files[number]
-        pixels = read_still(path).pixels
+        pixels = read_still(path, max_pixels=self._max_pixels).pixels
         if number != self.first_number and pixels.shape != self._shape:
             sizes = [f"{shape[1]}x{shape[0]}" for shape in (self._shape, pixels.shape)]
             raise InputError(f"{path} is of {sizes[1]} pixels, and those before of {sizes[0]}")

@@ -125,7 +125,7 @@ def test_an_address_is_a_file_that_is_not_there(
 
 def test_frames_of_too_many_pixels_are_refused(make_clip: MakeClip) -> None:
     path = make_clip("clip.mp4", width=64, height=48)
-    with pytest.raises(InputError, match=r"64x48 pixels, .*limit of 3071 .*max-pixels"):
+    with pytest.raises(InputError, match=r"64x48 pixels.*limit of 3071 .*max-pixels"):
         VideoReader(path, ReadOptions(max_pixels=64 * 48 - 1))
     with VideoReader(path, ReadOptions(max_pixels=64 * 48)) as reader:
         assert len(list(reader)) == 12
