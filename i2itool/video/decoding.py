@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,12 +25,10 @@ from i2itool.video.input import (
     refuse_missing_bytes,
     video_stream,
 )
-from i2itool.video.stamps import Stamps
+from i2itool.video.stamps import Shown, Stamps
 
 # Of these each packet shows one picture; others have packets that show none, as the hidden ones of VP8.
 _SHOW_EVERY_PACKET = ("h264", "hevc", "av1", "mpeg2video", "mjpeg", "prores", "ffv1", "png", "dnxhd")
-# A second field has a packet of its own in some files, half a frame after the first.
-_MOST_OF_A_FRAME = Fraction(3, 4)
 _MOST_REPORTS = 10
 
 logger = logging.getLogger("i2itool.video")
@@ -116,7 +113,7 @@ class Decoder:
 
     def _pictures(self) -> Iterator[Picture]:
         """Those decoded, and where packets had stamps but came to nothing, repeated ones."""
-        shown = _Shown(counts_from_start=self.stream.codec_context.codec.canonical_name in _SHOW_EVERY_PACKET)
+        shown = Shown(counts_from_start=self.stream.codec_context.codec.canonical_name in _SHOW_EVERY_PACKET)
         stamps = Stamps()
         last: Picture | None = None
         for packet in self._packets():
@@ -124,16 +121,20 @@ class Decoder:
             shown.expect(packet)
             for image in self._decoded(packet, shown):
                 pts = stamps.of(image, is_reordered=self.stream.codec_context.has_b_frames)
+                if shown.was_missed(pts):
+                    # Damaged streams come out of order; its time has been given to its neighbour.
+                    continue
                 picture = Picture(image, pts, image.duration or 0)
                 if image.is_corrupt:
                     self._report(pts, "is damaged")
                     self._num_damaged += 1
                 # The first ones have no neighbour but the next.
-                yield from self._repeated(last or picture, shown.missing_before(pts, last))
+                yield from self._repeated(last or picture, shown.missing_before(pts))
+                shown.show(pts, image)
                 last = picture
                 yield picture
         if last is not None:
-            yield from self._repeated(last, shown.missing_at_end(last))
+            yield from self._repeated(last, shown.missing_at_end())
 
     def _packets(self) -> Iterator[av.Packet[Stream]]:
         """The video's packets and the flush at the end; raises InputError if the file ends too early."""
@@ -165,7 +166,7 @@ class Decoder:
             logger.warning("%s: data are missing, for the first time at %.3f s", self._path, time)
         return True
 
-    def _decoded(self, packet: av.Packet[Stream], shown: _Shown) -> list[av.VideoFrame]:
+    def _decoded(self, packet: av.Packet[Stream], shown: Shown) -> list[av.VideoFrame]:
         try:
             return self.stream.decode(packet)
         except av.FFmpegError as error:
@@ -191,54 +192,3 @@ class Decoder:
 
     def _seconds(self, pts: int | None) -> str:
         return f"{float((pts or 0) * self._time_base):.3f} s"
-
-
-class _Shown:
-    """Which of the stamps that packets had were shown.
-
-    counts_from_start: whether to trust that each packet shows a picture. Otherwise, and before the first
-    picture, none is missed until is_damaged is set: players show nothing there either.
-    last: the latest stamp shown.
-    """
-
-    def __init__(self, *, counts_from_start: bool) -> None:
-        self.is_damaged = False
-        self.last: int | None = None
-        self._counts_from_start = counts_from_start
-        self._expected: list[int] = []
-
-    def expect(self, packet: av.Packet[Stream]) -> None:
-        """Take note of a packet, before it goes to the decoder."""
-        stamp = packet.dts if packet.pts is None else packet.pts
-        if stamp is not None and packet.size and not packet.is_discard:
-            heapq.heappush(self._expected, stamp)
-
-    def missing_before(self, pts: int | None, last: Picture | None) -> list[int]:
-        """The stamps not shown so far, of those before a picture that is shown now; `last` came before it."""
-        if pts is None:
-            # Then packets have none either, or they cannot be told apart.
-            self._expected.clear()
-            return []
-        missing = self._take(pts, last)
-        self.last = pts
-        return missing
-
-    def missing_at_end(self, last: Picture) -> list[int]:
-        """The stamps never shown; `last` is the last picture."""
-        return self._take(None, last)
-
-    def _take(self, end: int | None, last: Picture | None) -> list[int]:
-        missing: list[int] = []
-        while self._expected and (end is None or self._expected[0] <= end):
-            stamp = heapq.heappop(self._expected)
-            is_old = stamp == end or (self.last is not None and stamp <= self.last)
-            if not is_old and stamp not in missing[-1:] and not _is_second_field(stamp, last):
-                missing.append(stamp)
-        counts = self.is_damaged or (self._counts_from_start and last is not None)
-        return missing if counts else []
-
-
-def _is_second_field(stamp: int, last: Picture | None) -> bool:
-    if last is None or last.pts is None or not last.image.interlaced_frame:
-        return False
-    return stamp - last.pts < last.duration * _MOST_OF_A_FRAME

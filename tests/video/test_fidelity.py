@@ -152,6 +152,18 @@ def test_pictures_that_a_network_leaves_alone_come_back(
         assert new.coding.pixel_format == old.coding.pixel_format
 
 
+@pytest.mark.parametrize("rotation", [0, 90])
+@pytest.mark.parametrize(("mirror", "axis"), [("columns", 2), ("rows", 1)])
+def test_a_mirrored_video_is_read_as_it_is_shown(
+    rotation: int, mirror: str, axis: int, make_clip: MakeClip
+) -> None:
+    stored = read_pixels(make_clip("stored.mp4"))
+    mirrored = read_pixels(make_clip("mirrored.mp4", rotation=rotation, mirror=mirror))
+    upright = np.flip(np.rot90(stored, k=rotation // 90, axes=(1, 2)), axis)
+    # Two runs of x264 may differ by some levels.
+    assert np.abs(mirrored - upright).mean() < 1 < np.abs(mirrored - upright[:, ::-1]).mean()
+
+
 @pytest.mark.parametrize("rotation", [90, 180, -90])
 def test_a_turned_video_is_upright_without_its_rotation(
     rotation: int, make_clip: MakeClip, convert_as_it_is: Convert
