@@ -17,6 +17,7 @@ from i2itool.errors import OutputError
 from i2itool.frames import Frame, VideoInfo
 from i2itool.options import ConvertOptions
 from i2itool.video.codecs import check_pixel_format, choose_encoder, encoder_options
+from i2itool.video.coding import PictureCoding
 from i2itool.video.color import FULL_RANGE, RGB
 from i2itool.video.encoders import (
     choose_pixel_format,
@@ -26,13 +27,14 @@ from i2itool.video.encoders import (
 )
 from i2itool.video.packets import Encoded
 from i2itool.video.planes import RgbWriter
-from i2itool.video.reader import PictureCoding
 
 # Only a ratio; where a container names no rate, time stamps still tell the truth.
 _RATE_IF_UNKNOWN = Fraction(25)
 # Encoders cut a picture, or their work, differently for each number of threads, and so give other bits.
 # With a fixed number a file depends on no machine; eight keep up with any network.
 _THREADS = 8
+_WITHOUT_ASPECT = ("matroska", "webm", "avi")
+_CODECS_WITH_ASPECT = ("libx264", "libx265", "h264_", "hevc_", "mpeg4", "mpeg2video")
 # Of a container's flags; FFmpeg's AVFMT_GLOBALHEADER.
 _GLOBAL_HEADER = 0x40
 
@@ -66,6 +68,8 @@ class Encoding:
             name, coding.pixel_format, width=info.width, height=info.height
         )
         check_pixel_format(name, pixel_format)
+        if not asked.drop_unsupported:
+            _refuse_lost_aspect(container.name, name, coding)
         return cls(
             codec=name,
             options=encoder_options(name, asked),
@@ -96,6 +100,17 @@ class Encoding:
         context.bit_rate = 0
         if not self.may_reorder:
             context.max_b_frames = 0
+
+
+def _refuse_lost_aspect(container: str, codec: str, coding: PictureCoding) -> None:
+    """PyAV cannot hand the aspect of pixels to some containers; there, only the codec itself can keep it."""
+    aspect = coding.sample_aspect_ratio
+    is_lost = container in _WITHOUT_ASPECT and not codec.startswith(_CODECS_WITH_ASPECT)
+    if aspect != 1 and is_lost:
+        raise OutputError(
+            f"{container} cannot hold pixels of {aspect.numerator}:{aspect.denominator} with {codec}",
+            hint="write .mp4 with -o, or choose h264 or hevc; --drop-unsupported makes them square",
+        )
 
 
 def _as_stored(coding: PictureCoding, pixel_format: str) -> PictureCoding:

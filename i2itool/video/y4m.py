@@ -15,9 +15,9 @@ from av.video.plane import VideoPlane
 
 from i2itool.errors import OutputError
 from i2itool.frames import Frame, VideoInfo
+from i2itool.video.coding import PictureCoding
 from i2itool.video.color import FULL_RANGE, LIMITED_RANGE, ColorTags, matrix_for_size
 from i2itool.video.planes import RgbWriter
-from i2itool.video.reader import PictureCoding
 
 logger = logging.getLogger("i2itool.video.y4m")
 
@@ -47,12 +47,14 @@ class Y4mWriter:
                 "standard output is a terminal, which shows no video", hint="pipe it into a player, or use -o"
             )
         self._rate = info.rate or _RATE_IF_UNKNOWN
-        self._pixel_format = coding.pixel_format if coding.pixel_format in _CHROMA else "yuv420p"
+        self._pixel_format = _pixel_format(info, coding)
         self._bytes_per_sample = 2 if self._pixel_format.endswith("le") else 1
         # There is no place for a matrix, so it is the one that a reader assumes.
         color_range = coding.tags.color_range or LIMITED_RANGE
         self._tags = ColorTags(matrix_for_size(info.width, info.height), color_range)
-        self._to_planes = RgbWriter(self._pixel_format, self._tags, is_left_sited=True)
+        # Only this header tells where chroma samples lie; of the others, readers take it to be the middle.
+        is_left = self._pixel_format == "yuv420p"
+        self._to_planes = RgbWriter(self._pixel_format, self._tags, is_left_sited=is_left)
         self._header = self._describe(info, coding)
         self._first: Frame | None = None
         self._num_frames = 0
@@ -116,6 +118,14 @@ class Y4mWriter:
                 "the frames do not come at a constant rate, but y4m has no time stamps: %.3f frames/s",
                 self._rate,
             )
+
+
+def _pixel_format(info: VideoInfo, coding: PictureCoding) -> str:
+    """That of the input; 4:4:4 where a side is odd, as for encoders."""
+    name = coding.pixel_format if coding.pixel_format in _CHROMA else "yuv420p"
+    subsampling = name[3:6]
+    is_even = not ((subsampling != "444" and info.width % 2) or (subsampling == "420" and info.height % 2))
+    return name if is_even else name.replace(subsampling, "444")
 
 
 def _rows(plane: VideoPlane, bytes_per_sample: int) -> bytes:
