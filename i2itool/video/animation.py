@@ -21,8 +21,8 @@ from i2itool.errors import InputError, OutputError
 from i2itool.frames import Frame, Pixels, Position, VideoInfo, Window
 from i2itool.partial import whole_file
 from i2itool.stills import MAX_PIXELS, check_size, open_image, to_8_bits
+from i2itool.video.coding import PictureCoding
 from i2itool.video.color import ColorTags
-from i2itool.video.reader import PictureCoding
 
 logger = logging.getLogger("i2itool.video.animation")
 

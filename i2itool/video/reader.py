@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -14,33 +13,20 @@ from types import TracebackType
 from typing import Self
 
 import av
-from av.video.stream import VideoStream
 
 from i2itool.errors import InputError
 from i2itool.frames import WHOLE, AnyPixels, Frame, Position, VideoInfo, Window
 from i2itool.options import ReadOptions
-from i2itool.video.color import RGB, UNSPECIFIED, ColorTags, check_color, is_hdr, matrix_for_size
+from i2itool.video.coding import coding_of, color_tags
+from i2itool.video.color import check_color, is_hdr
 from i2itool.video.decoding import Decoder, Picture
 from i2itool.video.deinterlace import deinterlaced
 from i2itool.video.orientation import Orientation
-from i2itool.video.planes import RgbReader, is_transparent, num_bits
+from i2itool.video.planes import RgbReader, is_transparent
+from i2itool.video.stamps import next_stamp
 from i2itool.video.tonemap import SDR_TAGS, ToneMap
 
 logger = logging.getLogger("i2itool.video")
-
-
-@dataclass(frozen=True, slots=True)
-class PictureCoding:
-    """How a video stores its pictures: what a writer repeats, so that only their content changes.
-
-    pixel_format: FFmpeg's name of the planar format with the same chroma subsampling and depth (8, 10, 12
-    or 16 bits).
-    sample_aspect_ratio: width of an upright pixel by its height.
-    """
-
-    pixel_format: str
-    tags: ColorTags
-    sample_aspect_ratio: Fraction
 
 
 class VideoReader:
@@ -150,7 +136,7 @@ class VideoReader:
         pts: int | None = None
         duration, num_moved = 0, 0
         for picture in pictures:
-            last, pts = pts, _next_stamp(picture.pts, pts, duration)
+            last, pts = pts, next_stamp(picture.pts, pts, duration)
             if picture.pts is not None and picture.pts != pts:
                 num_moved += 1
                 if num_moved == 1:
@@ -188,13 +174,14 @@ class VideoReader:
         self._start_seconds = Fraction(self._decoder.container.start_time or 0, av.time_base)
         self._time_base: Fraction = Fraction(stream.time_base or image.time_base or Fraction(1, 1000))
         self._orientation = Orientation.of(image)
-        self._tags = _color_tags(stream, image)
+        self._tags = color_tags(stream, image)
         accepts_hdr = self._options.tonemap or self._options.assume_sdr
         check_color(self._tags, str(self.path), accepts_hdr=accepts_hdr)
         self._to_rgb = RgbReader()
         self._to_sdr = ToneMap(self._tags.transfer) if is_hdr(self._tags) and self._options.tonemap else None
         self.info = self._describe()
-        self.coding = self._describe_coding()
+        tags = self._tags if self._to_sdr is None else SDR_TAGS
+        self.coding = coding_of(stream, image, tags, transposed=self._orientation.transpose)
         self._say_what_changes()
 
     def _say_what_changes(self) -> None:
@@ -224,56 +211,3 @@ class VideoReader:
         if self._orientation.transpose:
             width, height = height, width
         return VideoInfo(width, height, rate, self._time_base, num_frames)
-
-    def _describe_coding(self) -> PictureCoding:
-        image, transposed = self._first.image, self._orientation.transpose
-        aspect = Fraction(self._decoder.stream.sample_aspect_ratio or 1) or Fraction(1)
-        tags = self._tags if self._to_sdr is None else SDR_TAGS
-        # A player would guess by the size; once turned or no longer RGB, it would guess differently.
-        if tags.matrix == RGB or (transposed and tags.matrix == UNSPECIFIED):
-            tags = replace(tags, matrix=matrix_for_size(image.width, image.height))
-        return PictureCoding(
-            _yuv_format(image, transposed=transposed), tags, 1 / aspect if transposed else aspect
-        )
-
-
-def _next_stamp(pts: int | None, previous: int | None, duration: int) -> int:
-    """A stamp behind the previous one, whatever the file says; `duration` is the previous frame's."""
-    if previous is None:
-        return 0 if pts is None else pts
-    if pts is None:
-        return previous + max(duration, 1)
-    # A repeated one goes on by a tick, since no container can hold two frames at the same instant.
-    return max(pts, previous + 1)
-
-
-def _color_tags(stream: VideoStream, frame: av.VideoFrame) -> ColorTags:
-    """The tags of the frame; where it has none, those of the stream."""
-    context = stream.codec_context
-    full = frame.format.name.startswith("yuvj")
-    return ColorTags(
-        matrix=RGB if frame.format.is_rgb else _first_known(frame.colorspace, context.colorspace),
-        color_range=2 if full else int(frame.color_range or context.color_range),
-        primaries=_first_known(frame.color_primaries, context.color_primaries),
-        transfer=_first_known(frame.color_trc, context.color_trc),
-    )
-
-
-def _first_known(*tags: int) -> int:
-    return next((int(tag) for tag in tags if tag != UNSPECIFIED), UNSPECIFIED)
-
-
-def _yuv_format(image: av.VideoFrame, *, transposed: bool) -> str:
-    """The planar format with the subsampling of `image`, and as deep; RGB and palettes have none."""
-    components = image.format.components
-    bits = next((depth for depth in (8, 10, 12) if num_bits(image.format) <= depth), 16)
-    if image.format.is_rgb or image.format.has_palette:
-        subsampling = "444"
-    elif len(components) < 3:  # gray
-        subsampling = "420"
-    else:
-        narrow, low = components[1].width < image.width, components[1].height < image.height
-        if transposed:
-            narrow, low = low, narrow
-        subsampling = {(True, True): "420", (True, False): "422"}.get((narrow, low), "444")
-    return f"yuv{subsampling}p" + ("" if bits == 8 else f"{bits}le")

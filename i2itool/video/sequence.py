@@ -16,8 +16,8 @@ from i2itool.errors import InputError, OutputError
 from i2itool.frames import AnyPixels, Frame, Position, VideoInfo, Window
 from i2itool.still_writer import FORMATS, write_still
 from i2itool.stills import MAX_PIXELS, Still, read_still
+from i2itool.video.coding import PictureCoding
 from i2itool.video.color import ColorTags
-from i2itool.video.reader import PictureCoding
 
 DEFAULT_RATE = Fraction(25)
 # As FFmpeg does.

@@ -41,6 +41,16 @@ class Stamps:
         return heapq.heappop(self._unused)
 
 
+def next_stamp(pts: int | None, previous: int | None, duration: int) -> int:
+    """A stamp behind the previous one, whatever the file says; `duration` is the previous frame's."""
+    if previous is None:
+        return 0 if pts is None else pts
+    if pts is None:
+        return previous + max(duration, 1)
+    # A repeated one goes on by a tick, since no container can hold two frames at the same instant.
+    return max(pts, previous + 1)
+
+
 class Shown:
     """Which of the stamps that packets had were shown.
 
