@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -311,3 +315,40 @@ def test_a_source_that_ends_earlier_than_before_is_refused(make_clip: MakeClip) 
     journal.write_text("".join(json.dumps(entry) + "\n" for entry in (identity, *pieces)))
     with pytest.raises(InputError, match=r"was at tick .*--restart begins anew"):
         run(source, target)
+
+
+# A real end
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.test_resume import CrashAfter, run
+
+class Wait(CrashAfter):
+    def advance(self, count=1, *, note=""):
+        import time
+        time.sleep(0.05)
+
+run(Path(sys.argv[1]), Path(sys.argv[2]), Wait(0, Exception()))
+"""
+
+
+def test_a_killed_process_loses_what_it_had_at_hand_and_no_more(make_clip: MakeClip) -> None:
+    source = make_clip("clip.mp4", pts=range(60), audio_languages=["eng"])
+    target = source.with_name("out.mp4")
+    root = Path(__file__).parents[1]
+    with subprocess.Popen([sys.executable, "-c", KILLED, source, target], cwd=root) as process:
+        while len(finished(target)) < 3 and process.poll() is None:
+            time.sleep(0.02)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    kept = len(finished(target))
+    assert not target.exists()
+
+    last = CountingReporter()
+    run(source, target, last)
+    # The last piece may have got its name without having been noted.
+    assert last.before in (kept * SEGMENT_FRAMES, (kept - 1) * SEGMENT_FRAMES)
+    run(source, source.with_name("whole.mp4"))
+    assert target.read_bytes() == source.with_name("whole.mp4").read_bytes()
