@@ -204,3 +204,6 @@ def configure_logging(*, verbose: bool, quiet: bool) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
     logging.getLogger("i2itool").setLevel(level)
+    # What libraries say of a damaged file tells developers where, and users nothing.
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").setLevel(logging.DEBUG if verbose else logging.ERROR)

@@ -16,6 +16,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from i2itool.cli import main
+from i2itool.pictures import write_picture
 
 MakeClip = Callable[..., Path]
 
@@ -248,3 +249,15 @@ def test_a_process_ends_with_one_line_and_the_exit_code(tmp_path: Path) -> None:
     assert result.returncode == 3
     assert result.stderr.startswith("error: no such ")
     assert result.stderr.count("\n") == 1
+
+
+def test_what_libraries_say_of_a_damaged_file_is_not_shown(tmp_path: Path) -> None:
+    path = write_pictures(tmp_path / "pictures", 1) / "0.tiff"
+    (path.parent / "0.png").unlink()
+    write_picture(path, np.zeros((40, 40, 3), np.uint8))
+    # The tags are read with warnings; the pixels cannot be.
+    path.write_bytes(path.read_bytes()[:60])
+    command = [sys.executable, "-m", "i2itool", "convert", str(path), "--preset", "tiny", "--engine", "eager"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 3
+    assert "Warning" not in result.stderr

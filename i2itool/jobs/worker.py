@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -142,6 +143,9 @@ def _pass_on_logs(line: _Line, level: int) -> None:
     logger.setLevel(level)
     logger.addHandler(_LineHandler(line))
     logger.propagate = False
+    # As in the parent, unless it is verbose.
+    if level > logging.DEBUG:
+        warnings.simplefilter("ignore")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
