@@ -93,9 +93,11 @@ class Decoder:
             self._open(mends=True)
             yield from islice(self._pictures(), num_given, None)
         if self._num_lost:
-            logger.warning("%s: %d frames repeated for want of their own", self._path, self._num_lost)
+            logger.warning("%s: frames that repeat their neighbour: %d", self._path, self._num_lost)
         if self._num_damaged:
-            logger.warning("%s: %d frames shown as far as they go", self._path, self._num_damaged)
+            logger.warning(
+                "%s: frames shown as far as they could be decoded: %d", self._path, self._num_damaged
+            )
 
     def _open(self, *, mends: bool) -> None:
         self._mends = mends
