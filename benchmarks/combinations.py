@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.video import contract  # noqa: E402 - as the next
 from tests.video.combinations import (  # noqa: E402 - the tests' clips lie beside the package
     HIGH_QUALITY,
     LARGE,
@@ -103,9 +104,62 @@ def cells(loss: Loss) -> list[str]:
     return [psnr, f"{loss.shift_levels:.2f}"]
 
 
+def container_rows() -> Iterable[str]:
+    """A row for each container with each codec: what was there, all of it kept."""
+    yield "| container | codec | frames and times | sound | subtitles | chapters | cover, attachment | tags |"
+    yield "|---|---|---|---|---|---|---|---|"
+    with contract.identity() as translator, tempfile.TemporaryDirectory() as folder:
+        for case in contract.same_container():
+            before, after = map(
+                contract.read, contract.convert(case, Path(folder), translator, overwrite=True)
+            )
+            changed = contract.differences(before, after)
+            kinds = [track.kind for track in before.tracks]
+            is_same = after.times == before.times
+            cells = [
+                f"{len(after.times)}, {'the same' if is_same else changed.get('times', 'moved')}",
+                _kept(kinds.count("audio"), changed.get("audio")),
+                _kept(kinds.count("subtitle"), changed.get("subtitle")),
+                _kept(len(before.chapters), changed.get("chapters")),
+                _kept(
+                    kinds.count("video") + len(before.attachments),
+                    changed.get("video") or changed.get("attachments"),
+                ),
+                _kept(int(before.title is not None), changed.get("title")),
+            ]
+            yield "| " + " | ".join([case.source, case.codec or "", *cells]) + " |"
+
+
+def pair_rows() -> Iterable[str]:
+    """A row for each container, a column for each that it is converted into: what is lost, as it is named."""
+    suffixes = [suffix for suffix in contract.CODECS if suffix != ".avi"]
+    yield "| from | " + " | ".join(f"to {suffix}" for suffix in suffixes) + " |"
+    yield "|---" * (len(suffixes) + 1) + "|"
+    with contract.identity() as translator, tempfile.TemporaryDirectory() as folder:
+        for source in contract.CODECS:
+            cells = []
+            for target in suffixes:
+                case = contract.Case(source, target, None)
+                options = {"overwrite": True, "drop_unsupported": True}
+                files = contract.convert(case, Path(folder), translator, **options)
+                lost = contract.differences(*map(contract.read, files))
+                cells.append("; ".join(_WORDS.get(fact, fact) for fact in lost) or "nothing")
+            yield "| " + " | ".join([source, *cells]) + " |"
+
+
+# Of the streams beside the one that is converted, a video is a cover picture.
+_WORDS = {"video": "cover", "audio": "sound", "subtitle": "subtitles"}
+
+
+def _kept(count: int, problem: str | None) -> str:
+    return "-" if count == 0 else problem or f"{count} kept"
+
+
 TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "depth and colour": depth_and_colour_rows,
     "geometry": geometry_rows,
+    "containers": container_rows,
+    "pairs": pair_rows,
 }
 
 if __name__ == "__main__":
