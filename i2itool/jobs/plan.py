@@ -45,6 +45,9 @@ def plan(inputs: Sequence[Path], output: Path | None, preset_name: str) -> Plan:
     """
     if output is not None and output.exists() and not output.is_dir():
         raise OutputError(f"{output} is not a folder", hint="many files go into a folder")
+    if output is not None and not output.exists() and output.suffix.lower() in VIDEO_SUFFIXES:
+        hint = "a video of numbered pictures is made of FOLDER/%05d.png"
+        raise OutputError(f"{output} is called as a video is, and many files go into a folder", hint=hint)
     tasks: list[Task] = []
     passed_over: list[tuple[Path, str]] = []
     for source in dict.fromkeys(inputs):

@@ -134,6 +134,8 @@ def test_a_folder_without_pictures_and_videos_and_an_output_that_is_a_file_are_r
     Path("out").write_text("a file")
     with pytest.raises(OutputError, match="out is not a folder"):
         batch("in")
+    with pytest.raises(OutputError, match="called as a video is"):
+        batch("in", output="out.mp4")
 
 
 # What is said
