@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from i2itool.errors import InputError
 from i2itool.stills import check_size
+from i2itool.video.pipe import WholePipe
 
 # Stands for standard input, or standard output.
 PIPE = Path("-")
@@ -27,6 +28,9 @@ _INDEXED_FORMATS = ("mov", "avi")
 _TIMED_FORMATS = ("avi", "matroska")
 # Of the sides of the largest picture, up to blocks of 128.
 _PADDING_PIXELS = 2**22
+_EBML_ID, _SEGMENT_ID = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+# The first element is tens of bytes long.
+_MATROSKA_HEAD_BYTES = 4096
 # Beyond this, frames are missing; within it, the container may have rounded.
 _SLACK_SECONDS, _SLACK = 0.25, 0.005
 _PICTURES_THAT_ARE_NOT_VIDEO = (
@@ -51,7 +55,7 @@ def open_input(path: Path) -> InputContainer:
 def _open_pipe() -> InputContainer:
     """Standard input, which must be YUV4MPEG2: of other forms the streams beside the video would be lost."""
     try:
-        return av.open("pipe:0", "r", format="yuv4mpegpipe", options={"protocol_whitelist": "pipe"})
+        return av.open(WholePipe(), "r", format="yuv4mpegpipe")
     except (av.FFmpegError, ValueError) as error:
         raise InputError(
             f"standard input is no YUV4MPEG2 video ({reason(error)})", hint="ffmpeg -i FILE -f yuv4mpegpipe -"
@@ -83,13 +87,48 @@ def demux(container: InputContainer, *streams: Stream) -> Iterator[av.Packet[Str
 
 
 def refuse_missing_bytes(container: InputContainer, stream: VideoStream, path: Path) -> None:
-    """See by the index alone, before any work, that the end of the file is missing; raises InputError."""
-    if not container.format.name.startswith(_INDEXED_FORMATS):
-        return
-    end = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
-    size = path.stat().st_size
-    if end > size:
+    """See by the head or the index, before any work, that the end is missing; raises InputError."""
+    end = 0
+    if container.format.name.startswith(_INDEXED_FORMATS):
+        end = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
+    if container.format.name.startswith("matroska"):
+        end = _end_of_matroska(path)
+    if container.format.name == "avi":
+        end = max(end, _end_of_riff(path))
+    # A pipe has no size, and no head that tells it.
+    if end > (size := path.stat().st_size if end else 0):
         raise InputError(f"{path} is truncated: at least {end - size} bytes are missing")
+
+
+def _end_of_matroska(path: Path) -> int:
+    """Where the head says that the file ends, in bytes; 0 if it does not, as when it was streamed."""
+    with path.open("rb") as file:
+        head = file.read(_MATROSKA_HEAD_BYTES)
+    size, width = _ebml_size(head, len(_EBML_ID))
+    segment = len(_EBML_ID) + width + size
+    if not head.startswith(_EBML_ID) or not head.startswith(_SEGMENT_ID, segment):
+        return 0
+    size, width = _ebml_size(head, segment + len(_SEGMENT_ID))
+    is_unknown = size == (1 << 7 * width) - 1
+    return 0 if is_unknown else segment + len(_SEGMENT_ID) + width + size
+
+
+def _ebml_size(data: bytes, offset: int) -> tuple[int, int]:
+    """The size of an element and the bytes that it is written in; RFC 8794, section 4."""
+    first = data[offset] if offset < len(data) else 0
+    width = 9 - first.bit_length()
+    value = int.from_bytes(data[offset : offset + width], "big")
+    return value & ((1 << 7 * width) - 1), width
+
+
+def _end_of_riff(path: Path) -> int:
+    """Where the head says that at least the first part of the file ends, in bytes."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if not (head.startswith(b"RIFF") and head.endswith(b"AVI ")):
+        return 0
+    # Some count the head in.
+    return int.from_bytes(head[4:8], "little") - len(head)
 
 
 def refuse_early_end(container: InputContainer, path: Path, last_seconds: float) -> None:

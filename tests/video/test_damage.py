@@ -30,6 +30,17 @@ def test_a_truncated_video_is_refused_and_leaves_nothing(
     assert [path.name for path in source.parent.iterdir()] == [name]
 
 
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.webm", "clip.avi"])
+def test_a_video_cut_anywhere_is_refused_or_has_all_its_frames(name: str, make_clip: MakeClip) -> None:
+    codec = {"avi": "mpeg4", "webm": "libvpx-vp9"}.get(name[5:], "libx264")
+    source = make_clip(name, codec=codec, options={}, pts=range(12))
+    data = source.read_bytes()
+    for kept in range(19, 0, -1):
+        source.write_bytes(data[: len(data) * kept // 20 + kept])
+        with suppress(InputError), VideoReader(source) as reader:
+            assert len(list(reader)) == 12
+
+
 @pytest.mark.parametrize("content", [b"", b"some text\n" * 500, bytes(5000), b"RIFF\0\0\0\0AVI LIST"])
 def test_a_file_that_is_no_video_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
