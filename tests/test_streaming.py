@@ -306,6 +306,19 @@ def test_a_reader_that_stops_reading_is_one_clear_error(make_clip: MakeClip) -> 
         os.close(before)
 
 
+@pytest.mark.parametrize("missing_bytes", [1, 3000, 4600])
+def test_a_pipe_that_ends_within_a_frame_is_truncated(
+    missing_bytes: int, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    whole, cut = tmp_path / "whole.y4m", tmp_path / "cut.y4m"
+    with standard_output(whole):
+        stream(make_clip("clip.mp4", pts=range(4)), PIPE)
+    cut.write_bytes(whole.read_bytes()[:-missing_bytes])
+    with standard_input(cut), pytest.raises(InputError, match="standard input is truncated"):
+        stream(PIPE, tmp_path / "out.mkv")
+    assert not (tmp_path / "out.mkv").exists()
+
+
 def test_other_than_y4m_on_standard_input_is_refused(make_clip: MakeClip, tmp_path: Path) -> None:
     with standard_input(make_clip("clip.mp4")), pytest.raises(InputError, match="no YUV4MPEG2"):
         stream(PIPE, tmp_path / "out.mp4")
