@@ -14,7 +14,6 @@ from av.video.stream import VideoStream
 from i2itool.errors import InputError
 from i2itool.stills import check_size
 from i2itool.video.pipe import WholePipe
-from i2itool.video.pipe import WholePipe
 
 # Stands for standard input, or standard output.
 PIPE = Path("-")
