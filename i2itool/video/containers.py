@@ -23,7 +23,9 @@ _ONLY = {
 _NEVER = {"mov": {"flac", "opus", "truehd"}}
 _WITH_COVERS = ("mp4", "ipod", "matroska")
 _WITH_CHAPTERS = ("mp4", "mov", "ipod", "matroska", "webm")
+_WITH_DATA = ("mpegts", "mp4", "mov")
 _WITHOUT_TAGS = ("mpegts",)
+_WITHOUT_TIME_CODES = ("mpegts", "avi", "webm")
 _WITHOUT_LANGUAGES = ("avi",)
 _UNKNOWN_LANGUAGE = ("und", "", None)
 # QuickTime numbers its languages, and FFmpeg knows them by their older three letters; others it drops.
@@ -53,7 +55,7 @@ def losses(format_name: str, source: InputContainer, streams: Collection[Stream]
     # A container that is never written to: only to ask it.
     with av.open(io.BytesIO(), "w", format=format_name) as trial:
         for stream in streams:
-            if not _can_hold(trial, stream):
+            if not _can_hold(trial, stream, source.format.name):
                 found.append(Loss(f"stream {stream.index} ({describe(stream)})", stream.index))
     if (num_chapters := len(source.chapters())) and format_name not in _WITH_CHAPTERS:
         found.append(Loss(f"{num_chapters} chapters"))
@@ -69,6 +71,8 @@ def lost_tags(format_name: str, source: InputContainer, streams: Collection[Stre
     tags = [key for key in source.metadata if key.lower() in ("title", "artist", "album", "comment", "date")]
     if tags and format_name in _WITHOUT_TAGS:
         found.append(f"the tags {', '.join(tags)}")
+    if format_name in _WITHOUT_TIME_CODES and any("timecode" in each.metadata for each in source.streams):
+        found.append("the time code")
     return found
 
 
@@ -87,14 +91,16 @@ def describe(stream: Stream) -> str:
     return f"{stream.type}, {name}"
 
 
-def _can_hold(trial: OutputContainer, stream: Stream) -> bool:
+def _can_hold(trial: OutputContainer, stream: Stream, source_name: str) -> bool:
+    """Whether a muxer takes a stream of a source of FFmpeg's name `source_name`."""
     name = trial.format.name
     if isinstance(stream, AttachmentStream):
         return name == "matroska"
     if stream.disposition & Disposition.attached_pic:
         return name in _WITH_COVERS
-    if isinstance(stream, DataStream) and name not in ("mpegts", "mp4", "mov"):
-        return False
+    if isinstance(stream, DataStream):
+        # What they mean is known to their own kind of container, if at all.
+        return name in source_name.split(",") and name in _WITH_DATA
     if name in _ONLY:
         return codec_name(stream) in _ONLY[name]
     if codec_name(stream) in _NEVER.get(name, ()):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from i2itool.errors import OutputError
@@ -71,3 +73,40 @@ def test_without_leave_nothing_is_dropped(
     with pytest.raises(OutputError, match=words):
         convert(Case(source, target, None), tmp_path, translator)
     assert [path.name for path in tmp_path.iterdir()] == [f"source{source}"]
+
+
+def test_data_of_a_transport_stream_stay_in_one(
+    make_clip: Callable[..., Path], convert_as_it_is: Callable[..., Path]
+) -> None:
+    plain = make_clip("plain.ts", pts=range(40, 46))
+    source = plain.with_name("source.ts")
+    with av.open(str(plain)) as old, av.open(str(source), "w") as new:
+        video = new.add_stream_from_template(old.streams.video[0], opaque=True)
+        data = new.add_data_stream("klv")
+        for packet in old.demux(old.streams.video[0]):
+            if packet.size:
+                packet.stream = video
+                new.mux_one(packet)
+        note = av.Packet(b"a note")
+        note.stream, note.time_base, note.pts, note.dts = data, Fraction(1, 90000), 150_000, 150_000
+        new.mux_one(note)
+
+    def data_packets(path: Path) -> list[bytes]:
+        with av.open(str(path)) as container:
+            return [bytes(packet) for packet in container.demux(container.streams.data[0]) if packet.size]
+
+    assert data_packets(source) == [b"a note"]
+    assert data_packets(convert_as_it_is(source, "out.ts")) == [b"a note"]
+    with pytest.raises(OutputError, match=r"cannot hold stream 1 \(data, .*write \.ts with -o"):
+        convert_as_it_is(source, "out.mp4")
+
+
+def test_a_lost_time_code_is_named(
+    make_clip: Callable[..., Path], convert_as_it_is: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_clip("clip.mov", metadata={"timecode": "01:00:00:00"})
+    with av.open(str(convert_as_it_is(source, "out.mov"))) as container:
+        assert container.streams.video[0].metadata["timecode"] == "01:00:00:00"
+    assert "time code" not in caplog.text
+    convert_as_it_is(source, "out.ts")
+    assert "out.ts cannot hold the time code" in caplog.text
