@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from types import TracebackType
 from typing import Self
 
@@ -38,6 +39,7 @@ class Translator:
         self._batch_size = batch_size
         self._engine: Engine | None = None
         self._size = (0, 0)
+        self._has_announced = False
 
     def prepare(self, height: int, width: int) -> str:
         """Open the engine for pictures of a size, in pixels; gives its name and its precision.
@@ -93,8 +95,11 @@ class Translator:
                 size=size,
                 batch_size=self._batch_size,
                 device=self._device,
+                # Pictures of many sizes open many engines, all chosen alike.
+                log_level=logging.DEBUG if self._has_announced else logging.INFO,
             )
             self._size = size
+            self._has_announced = True
         return self._engine
 
 

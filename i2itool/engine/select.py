@@ -47,17 +47,19 @@ def open_engine(
     size: tuple[int, int],
     batch_size: int = 1,
     device: str = "auto",
+    log_level: int = logging.INFO,
 ) -> Engine:
     """Make `network` ready for batches of up to `batch_size` pictures of one size; close it after use.
 
     name: "auto" (the fastest that works here) or a name of `ENGINES`.  size: height and width in pixels,
     multiples of what the network asks for.  device: "auto", "cpu", "cuda" or "cuda:N".
+    log_level: of the lines that say what was chosen and why.
     The network itself is left as it is. Raises EngineError if the engine or the device cannot be had,
     MissingExtra if its package is not installed.
     """
     _check_size(network, size, batch_size)
     if name == "auto":
-        return _open_first(network, size, batch_size, resolve_device(device))
+        return _open_first(network, size, batch_size, resolve_device(device), log_level)
     if name not in ENGINES:
         raise EngineError(f"unknown engine: {name}", hint=f"one of auto, {', '.join(ENGINES)}")
     rung = ENGINES[name]
@@ -68,11 +70,13 @@ def open_engine(
             hint=f"--device {' or '.join(rung.device_types)}, or another engine",
         )
     engine = _load(name, rung)(network, size=size, batch_size=batch_size, device=found)
-    logger.info("engine: %s (%s) on %s", name, engine.precision, found)
+    logger.log(log_level, "engine: %s (%s) on %s", name, engine.precision, found)
     return engine
 
 
-def _open_first(network: nn.Module, size: tuple[int, int], batch_size: int, device: torch.device) -> Engine:
+def _open_first(
+    network: nn.Module, size: tuple[int, int], batch_size: int, device: torch.device, log_level: int
+) -> Engine:
     skipped: list[str] = []
     for name, rung in ENGINES.items():
         try:
@@ -80,10 +84,10 @@ def _open_first(network: nn.Module, size: tuple[int, int], batch_size: int, devi
                 raise EngineError(f"does not run on {device.type}")
             engine = _load(name, rung)(network, size=size, batch_size=batch_size, device=device)
         except EngineError as error:
-            logger.info("engine %s skipped: %s", name, error)
+            logger.log(log_level, "engine %s skipped: %s", name, error)
             skipped.append(f"{name}: {error}")
             continue
-        logger.info("engine: %s (%s) on %s, chosen by 'auto'", name, engine.precision, device)
+        logger.log(log_level, "engine: %s (%s) on %s, chosen by 'auto'", name, engine.precision, device)
         return engine
     raise EngineError("no engine works here", hint="; ".join(skipped))
 
