@@ -62,6 +62,8 @@ def run_apart(function: object, *arguments: object) -> int:
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_tell_peak, args=(sender, function, arguments))
     process.start()
+    # Held open here, it would never tell that the process has died.
+    sender.close()
     peak: int = receiver.recv()
     process.join()
     return peak
