@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from i2itool.locks import exclusive, lock_file
 from i2itool.pictures import write_picture
 
 MakeClip = Callable[..., Path]
+Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -262,13 +264,10 @@ def test_what_another_process_writes_is_skipped() -> None:
     assert files("out") == {"a.png", "b.png"}
 
 
-def test_two_runs_at_once_make_every_file_once() -> None:
+def test_two_runs_at_once_make_every_file_once(start: Start) -> None:
     names = {f"{number}.png" for number in range(12)}
     write_pictures(*(f"in/{name}" for name in names), size=(96, 96))
-    runs = [
-        subprocess.Popen(command("in", "-o", "out", "--json", "-q"), stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
+    runs = [start("in", "-o", "out", "--json", "-q") for _ in range(2)]
     told = [json.loads(line) for each in runs for line in each.communicate(timeout=120)[0].splitlines()]
     assert [each.returncode for each in runs] == [0, 0]
     done = [line["output"] for line in told if line["status"] == "done"]
@@ -290,6 +289,38 @@ def children(parent: int) -> list[int]:
     return found
 
 
+def is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def held_open(process: int) -> Iterator[str]:
+    """Files that a process has open, as far as they can be seen before it closes them."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for file in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                yield os.readlink(file)  # noqa: PTH115 - pipes are no paths
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start the command line in a process of its own, which ends with the test at the latest."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run_beside(*arguments: object) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        words = command(*arguments)
+        started.append(subprocess.Popen(words, text=True, stdout=pipe, stderr=pipe, start_new_session=True))
+        return started[-1]
+
+    yield run_beside
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
@@ -308,10 +339,8 @@ def long_clip(make_clip: MakeClip) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.usefixtures("long_clip")
-def test_ctrl_c_ends_all_workers_and_leaves_nothing_half_written() -> None:
-    process = subprocess.Popen(
-        command("in", "-o", "out", "--jobs", "2"), stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+def test_ctrl_c_ends_all_workers_and_leaves_nothing_half_written(start: Start) -> None:
+    process = start("in", "-o", "out", "--jobs", "2")
     wait_until(lambda: Path("out").exists() and len(list(Path("out").iterdir())) >= 2)
     workers = children(process.pid)
     assert len(workers) == 2
@@ -319,27 +348,21 @@ def test_ctrl_c_ends_all_workers_and_leaves_nothing_half_written() -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in said
-    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    assert not any(map(is_running, workers))
     assert [path for path in Path("out").iterdir() if not path.name.startswith(".")] == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.usefixtures("long_clip")
-def test_a_worker_that_dies_takes_one_file_with_it() -> None:
+def test_a_worker_that_dies_takes_one_file_with_it(start: Start) -> None:
     write_pictures("in/x.png", "in/y.png", "in/z.png")
-    process = subprocess.Popen(
-        command("in/a.mp4", "in/x.png", "in/y.png", "in/z.png", "-o", "out", "--jobs", "2", "--json", "-q"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    names = ("in/a.mp4", "in/x.png", "in/y.png", "in/z.png")
+    process = start(*names, "-o", "out", "--jobs", "2", "--json", "-q")
 
     def at_the_clip() -> list[int]:
         # Only the worker that holds the clip's file open.
         return [
-            worker
-            for worker in children(process.pid)
-            if any("a.mp4" in os.readlink(file) for file in Path(f"/proc/{worker}/fd").iterdir())  # noqa: PTH115
+            worker for worker in children(process.pid) if any("a.mp4" in name for name in held_open(worker))
         ]
 
     wait_until(lambda: bool(at_the_clip()))
@@ -353,13 +376,13 @@ def test_a_worker_that_dies_takes_one_file_with_it() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.usefixtures("long_clip")
-def test_workers_whose_parent_is_killed_do_not_go_on_for_long() -> None:
-    process = subprocess.Popen(command("in", "-o", "out", "--jobs", "2", "-q"))
+def test_workers_whose_parent_is_killed_do_not_go_on_for_long(start: Start) -> None:
+    process = start("in", "-o", "out", "--jobs", "2", "-q")
     wait_until(lambda: Path("out").exists() and len(list(Path("out").iterdir())) >= 2)
     workers = children(process.pid)
     process.kill()
     process.wait()
-    wait_until(lambda: not [worker for worker in workers if Path(f"/proc/{worker}").exists()], seconds=20)
+    wait_until(lambda: not any(map(is_running, workers)))
     assert not Path("out/c.mp4").exists()
 
 
