@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -133,8 +134,7 @@ class PlainReporter:
     def _write_line(self) -> None:
         assert self._pace is not None
         note = f", {self._note}" if self._note else ""
-        sys.stderr.write(f"{self._label}: {self._pace.describe(self._clock_seconds())}{note}\n")
-        sys.stderr.flush()
+        _write(f"{self._label}: {self._pace.describe(self._clock_seconds())}{note}")
 
 
 class RichReporter:
@@ -190,11 +190,18 @@ def open_reporter(quiet: bool) -> Reporter:
     return RichReporter() if sys.stderr.isatty() else PlainReporter()
 
 
+def _write(line: str) -> None:
+    """Write a line to stderr; one that cannot be written (a full disk, a closed pipe) ends no long run."""
+    with suppress(OSError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
 class _StderrHandler(logging.Handler):
     """Writes to whatever sys.stderr is at the moment: a live bar replaces it to keep lines above the bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(self.format(record) + "\n")
+        _write(self.format(record))
 
 
 def configure_logging(*, verbose: bool, quiet: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +23,17 @@ from i2itool.preset import Network, Preset, write_preset
 from i2itool.weights import save_weights
 
 AUDIO_RATE = 48000
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """The command line configures logging for its process; here many tests share one."""
+    root, ours = logging.getLogger(), logging.getLogger("i2itool")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import click
 import pytest
@@ -27,14 +28,8 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def runner() -> Iterator[CliRunner]:
-    """A runner that leaves the logging of the other tests alone."""
-    root, ours = logging.getLogger(), logging.getLogger("i2itool")
-    handlers, root_level, level = root.handlers[:], root.level, ours.level
-    yield CliRunner()
-    root.handlers[:] = handlers
-    root.setLevel(root_level)
-    ours.setLevel(level)
+def runner() -> CliRunner:
+    return CliRunner()
 
 
 AddCommand = Callable[[BaseException], None]
@@ -264,3 +259,17 @@ def test_logs_go_to_stderr_at_the_level_asked_for(
     assert captured.out == ""
     usual, verbose, quiet = "INFO: what\nERROR: no\n", "DEBUG: why\nINFO: what\nERROR: no\n", "ERROR: no\n"
     assert captured.err == usual + verbose + quiet
+
+
+def test_a_log_that_cannot_be_written_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    class FullDisk(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stderr", FullDisk())
+    console.configure_logging(verbose=False, quiet=False)
+    logging.getLogger("i2itool").warning("lost")
+    reporter = console.PlainReporter()
+    reporter.start("x", 1)
+    reporter.advance()
+    reporter.finish()

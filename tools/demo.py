@@ -22,7 +22,7 @@ from i2itool.video.reader import VideoReader
 
 DEMO = Path("demo")
 # About a minute on two cores; enough for the dusk to be learnt, not for more.
-STEPS = 300
+STEPS = 800
 SHORT_SIDE_PX = 96
 
 
