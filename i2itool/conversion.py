@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from i2itool.console import Reporter, SilentReporter
-from i2itool.errors import AlreadyThere, InputError, OutputError
+from i2itool.errors import InputError, OutputError
 from i2itool.frames import Window, batches
 from i2itool.locks import exclusive
 from i2itool.options import ConvertOptions, Deinterlace, Direction, OnError
@@ -20,15 +20,15 @@ from i2itool.preview import preview_path, preview_video
 from i2itool.still_writer import write_still
 from i2itool.stills import read_still
 from i2itool.streaming import is_streamed, stream_video
+from i2itool.targets import refuse_existing, refuse_other_than_file, target_beside
 from i2itool.translator import Translator
 from i2itool.trim import parse_trim, window_of
+from i2itool.verification import verify
 from i2itool.video.ahead import ReadAhead, WriteBehind
 from i2itool.video.encoding import Encoding
-from i2itool.video.input import PIPE
 from i2itool.video.job import Job, job_identity, open_job
 from i2itool.video.reader import VideoReader
 from i2itool.video.segments import SEGMENT_FRAMES, SegmentWriter, read_segments
-from i2itool.video.sequence import is_sequence
 from i2itool.video.writer import VideoFile
 from i2itool.weights import load_network
 
@@ -71,6 +71,7 @@ class ConvertKeywords(TypedDict, total=False):
     deinterlace: Deinterlace
     tonemap: bool
     assume_sdr: bool
+    verify: bool
     overwrite: bool
     restart: bool
 
@@ -96,12 +97,12 @@ def convert(
     asked = ConvertOptions(**options)
     _check(asked)
     source = Path(input)
-    _refuse_other_than_file(source)
+    refuse_other_than_file(source)
     found = find_preset(preset)
     target = target_beside(source, None if output is None else Path(output), found.name)
     if asked.preview is not None:
         target = preview_path(target)
-    _refuse_existing(source, target, overwrite=asked.overwrite)
+    refuse_existing(source, target, overwrite=asked.overwrite)
 
     with open_translator(found, asked) as translator:
         converted = convert_file(source, target, translator, asked, reporter or SilentReporter())
@@ -117,22 +118,39 @@ def convert_file(
     overwritten, or if another process is at it.
     """
     started = time.monotonic()
-    _refuse_other_than_file(source)
-    _refuse_existing(source, target, overwrite=options.overwrite)
+    refuse_other_than_file(source)
+    refuse_existing(source, target, overwrite=options.overwrite)
     if is_picture(source) and (options.preview is not None or options.trim is not None):
         raise InputError(f"--trim and --preview are for videos, and {source} is a picture")
     if options.preview is not None:
         num_frames = preview_video(source, target, translator, options, reporter)
         return Converted(source, target, num_frames, time.monotonic() - started)
     if is_streamed(source, target):
+        if options.verify:
+            raise InputError(
+                "--verify compares files with files", hint="numbered pictures and pipes are none"
+            )
         num_frames, num_repeated = stream_video(source, target, translator, options, reporter)
         return Converted(source, target, num_frames, time.monotonic() - started, num_repeated)
     if is_picture(source):
         with _reporting(reporter, source.name, 1, unit="pictures"):
             convert_picture(source, target, translator, options)
             reporter.advance()
-        return Converted(source, target, 1, time.monotonic() - started)
-    return convert_video(source, target, translator, options, reporter)
+        converted = Converted(source, target, 1, time.monotonic() - started)
+    else:
+        converted = convert_video(source, target, translator, options, reporter)
+    if options.verify:
+        _refuse_different(source, target, reporter)
+    return replace(converted, seconds=time.monotonic() - started)
+
+
+def _refuse_different(source: Path, target: Path, reporter: Reporter) -> None:
+    """Raise OutputError, naming what differs, if the output did not keep all but the pixels."""
+    verification = verify(source, target, reporter=reporter)
+    if not verification.is_same:
+        differing = ", ".join(item.name for item in verification.checks if item.verdict == "differs")
+        hint = f"`i2itool verify {source} {target}` shows how"
+        raise OutputError(f"{target} is whole, but differs from its input in: {differing}", hint=hint)
 
 
 def open_translator(preset: Preset, options: ConvertOptions) -> Translator:
@@ -178,7 +196,7 @@ def convert_video(
         )
         with open_job(target, identity, restart=options.restart) as job:
             # Another process may have finished it while this one was getting ready.
-            _refuse_existing(source, target, overwrite=options.overwrite)
+            refuse_existing(source, target, overwrite=options.overwrite)
             video.check(job.partial)
             with (
                 ReadAhead(reader.frames(window, job.position)) as frames,
@@ -212,7 +230,7 @@ def convert_picture(source: Path, target: Path, translator: Translator, options:
     """Translate a picture; its depth, transparency, EXIF and colour profile stay."""
     still = read_still(source, max_pixels=options.max_pixels)
     with exclusive(target):
-        _refuse_existing(source, target, overwrite=options.overwrite)
+        refuse_existing(source, target, overwrite=options.overwrite)
         write_still(target, replace(still, pixels=translator.translate(still.pixels[None])[0]))
 
 
@@ -232,34 +250,6 @@ def _check(options: ConvertOptions) -> None:
         raise InputError(f"batch size {options.batch_size} is impossible", hint="1 or more")
     if options.preview is not None and options.preview < 1:
         raise InputError(f"a preview of {options.preview} frames is impossible", hint="1 or more")
+    if options.verify and (options.trim is not None or options.preview is not None):
+        raise InputError("--verify compares whole files, so it does not go with --trim and --preview")
     parse_trim(options.trim or ":")
-
-
-def _refuse_other_than_file(source: Path) -> None:
-    if source == PIPE or is_sequence(source):
-        return
-    if source.is_dir():
-        raise InputError(f"{source} is a folder", hint="`convert_many` translates all that is in it")
-    if not source.is_file():
-        raise InputError(f"not a file: {source}" if source.exists() else f"no such file: {source}")
-
-
-def target_beside(source: Path, output: Path | None, preset_name: str) -> Path:
-    """Where the result of a file goes: `output`, or STEM_PRESET.EXT in that folder or beside the input."""
-    if output == PIPE or (output is None and source == PIPE):
-        return PIPE
-    name = f"{source.stem}_{preset_name}{source.suffix}"
-    if output is None:
-        return source.resolve().with_name(name)
-    return output / name if output.is_dir() else output
-
-
-def _refuse_existing(source: Path, target: Path, *, overwrite: bool) -> None:
-    if target == PIPE:
-        return
-    if target.samefile(source) if target.exists() and source.exists() else target == source:
-        raise OutputError(f"the output would replace its input: {target}", hint="choose another with -o")
-    if target.is_dir():
-        raise OutputError(f"{target} is a folder")
-    if target.exists() and not overwrite:
-        raise AlreadyThere(f"{target} is already there", hint="--overwrite replaces it")

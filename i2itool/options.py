@@ -43,7 +43,8 @@ class ConvertOptions(ReadOptions):
     drop_unsupported: leave out what the container cannot hold.
     rate: of numbered pictures, in frames per second, as 30 or 30000/1001; None for 25.
     trim: START:END of a video, see `i2itool.trim`.  preview: make a contact sheet of so many frames
-    instead.  restart: discard what an interrupted run has finished.
+    instead.  verify: at the end, fail unless all but the pixels was kept.  restart: discard what an
+    interrupted run has finished.
     """
 
     direction: Direction = "a2b"
@@ -60,5 +61,6 @@ class ConvertOptions(ReadOptions):
     rate: str | None = None
     trim: str | None = None
     preview: int | None = None
+    verify: bool = False
     overwrite: bool = False
     restart: bool = False

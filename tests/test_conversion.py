@@ -212,6 +212,23 @@ def test_a_missing_input_or_preset_is_named(pixels: Pixels, tmp_path: Path) -> N
         convert("a.png", preset="tiny", direction="b2a")
 
 
+def test_verify_passes_what_kept_everything_and_names_what_was_lost(make_clip: MakeClip) -> None:
+    source = make_clip("clip.mkv", audio_languages=["eng"], attachment=b"a font")
+    assert convert(source, preset="tiny", verify=True).output.is_file()
+    lossy = source.with_name("lossy.mp4")
+    with pytest.raises(
+        OutputError, match=r"lossy\.mp4 is whole, but differs from its input in: .*attachment"
+    ):
+        convert(source, lossy, preset="tiny", drop_unsupported=True, verify=True)
+    assert lossy.is_file()
+
+
+@pytest.mark.parametrize("other", [{"trim": ":1", "verify": True}, {"preview": 2, "verify": True}])
+def test_verify_does_not_go_with_parts(other: ConvertKeywords, make_clip: MakeClip) -> None:
+    with pytest.raises(InputError, match="--verify compares whole files"):
+        convert(make_clip("clip.mp4"), preset="tiny", **other)
+
+
 def test_the_keywords_of_convert_are_the_fields_of_its_options() -> None:
     fields = {field.name: field.type for field in dataclasses.fields(ConvertOptions)}
     keywords = {name: hint.__forward_arg__ for name, hint in ConvertKeywords.__annotations__.items()}

@@ -23,6 +23,7 @@ LAYERS = {
     "i2itool.streaming": 5,
     "i2itool.evaluation": 5,
     "i2itool.verification": 5,
+    "i2itool.targets": 5,
     "i2itool.jobs": 6,
     "i2itool.trainer.fit": 5,
     "i2itool.trainer.export": 5,

@@ -104,6 +104,9 @@ _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
 @click.option(
     "--restart", is_flag=True, default=_DEFAULTS["restart"], help="Discard what a stopped run has finished."
 )
+@click.option(
+    "--verify", is_flag=True, default=_DEFAULTS["verify"], help="Fail unless all but the pixels was kept."
+)
 @click.option("--overwrite", is_flag=True, default=_DEFAULTS["overwrite"], help="Replace outputs that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each input.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from i2itool.conversion import target_beside
 from i2itool.errors import InputError, OutputError
 from i2itool.pictures import is_picture
+from i2itool.targets import target_beside
 
 VIDEO_SUFFIXES = frozenset(
     {

@@ -34,7 +34,7 @@ from i2itool.video.segments import Segment
 logger = logging.getLogger("i2itool.video.job")
 
 # Options that change how a conversion goes, but not what comes out.
-_WITHOUT_EFFECT = ("overwrite", "restart", "preview", "device", "max_pixels")
+_WITHOUT_EFFECT = ("overwrite", "restart", "preview", "verify", "device", "max_pixels")
 
 
 class Job:

@@ -1,0 +1,41 @@
+"""Which file a conversion reads, which it writes, and what it must not touch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from i2itool.errors import AlreadyThere, InputError, OutputError
+from i2itool.video.input import PIPE
+from i2itool.video.sequence import is_sequence
+
+
+def refuse_other_than_file(source: Path) -> None:
+    """Raise InputError unless `source` is a file, numbered pictures or a pipe."""
+    if source == PIPE or is_sequence(source):
+        return
+    if source.is_dir():
+        raise InputError(f"{source} is a folder", hint="`convert_many` translates all that is in it")
+    if not source.is_file():
+        raise InputError(f"not a file: {source}" if source.exists() else f"no such file: {source}")
+
+
+def target_beside(source: Path, output: Path | None, preset_name: str) -> Path:
+    """Where the result of a file goes: `output`, or STEM_PRESET.EXT in that folder or beside the input."""
+    if output == PIPE or (output is None and source == PIPE):
+        return PIPE
+    name = f"{source.stem}_{preset_name}{source.suffix}"
+    if output is None:
+        return source.resolve().with_name(name)
+    return output / name if output.is_dir() else output
+
+
+def refuse_existing(source: Path, target: Path, *, overwrite: bool) -> None:
+    """Raise AlreadyThere if `target` exists without `overwrite`, OutputError if it is no place to write."""
+    if target == PIPE:
+        return
+    if target.samefile(source) if target.exists() and source.exists() else target == source:
+        raise OutputError(f"the output would replace its input: {target}", hint="choose another with -o")
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder")
+    if target.exists() and not overwrite:
+        raise AlreadyThere(f"{target} is already there", hint="--overwrite replaces it")
