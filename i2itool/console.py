@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.progress import Progress, TaskID
 
 
@@ -138,7 +139,7 @@ class PlainReporter:
 
 
 class RichReporter:
-    """A bar with percentage, counts, rate, elapsed time, estimate and note; for terminals."""
+    """A bar with percentage, and below it counts, rate, elapsed time, estimate and note; for terminals."""
 
     def __init__(self) -> None:
         self._progress: Progress | None = None
@@ -149,15 +150,22 @@ class RichReporter:
         """Show the bar."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.text import Text
+
+        class BarAndWords(Progress):
+            """The words have a line of their own, which wraps: narrow terminals would cut them off."""
+
+            def get_renderables(self) -> Iterator[RenderableType]:
+                yield from super().get_renderables()
+                for task in self.tasks:
+                    yield Text(", ".join(filter(None, (task.fields["pace"], task.fields["note"]))))
 
         self.finish()
         self._pace = Pace(total, done, unit, time.monotonic(), done_before=done)
-        self._progress = Progress(
+        self._progress = BarAndWords(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f}%" if total else "", markup=False),
-            TextColumn("{task.fields[pace]}", markup=False),
-            TextColumn("{task.fields[note]}", markup=False),
             console=Console(stderr=True),
         )
         pace = self._pace.describe(time.monotonic())

@@ -218,7 +218,7 @@ def test_plain_progress_is_a_line_every_ten_seconds_and_one_at_the_end(
 def test_a_terminal_gets_a_bar_with_percentage_counts_rate_and_note(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "70")
     monkeypatch.setenv("TERM", "xterm")
     reporter = console.open_reporter(quiet=False)
     assert isinstance(reporter, console.RichReporter)
