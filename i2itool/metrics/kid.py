@@ -22,10 +22,10 @@ def kernel_distance(
 ) -> Distance:
     """KID of two sets of features, N,D and M,D: the mean of the unbiased estimate over random subsets.
 
-    A subset never holds more than there are. Comparable only between runs with the same feature network.
+    A subset never holds more than half of what there is, or all would be alike. Comparable only between runs with the same feature network.
     """
     rng = np.random.default_rng(seed)
-    size = min(subset_size, len(x), len(y))
+    size = min(subset_size, max(2, min(len(x), len(y)) // 2))
     values = [
         squared_mmd(x[rng.choice(len(x), size, replace=False)], y[rng.choice(len(y), size, replace=False)])
         for _ in range(subsets)

@@ -45,6 +45,10 @@ def test_kid_is_near_zero_for_one_kind_and_grows_with_the_distance() -> None:
     assert same.mean + 0.2 < near.mean < far.mean
 
 
+def test_the_deviation_of_kid_is_that_of_its_subsets_however_few_pictures_there_are() -> None:
+    assert kernel_distance(draw(0, count=20), draw(1, count=20)).deviation > 0
+
+
 def test_kid_of_a_seed_is_repeatable_and_takes_small_sets() -> None:
     assert kernel_distance(draw(0), draw(1, count=3)) == kernel_distance(draw(0), draw(1, count=3))
 
