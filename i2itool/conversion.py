@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from i2itool.console import Reporter, SilentReporter
-from i2itool.errors import InputError, OutputError
+from i2itool.errors import AlreadyThere, InputError, OutputError
 from i2itool.frames import Window, batches
 from i2itool.locks import exclusive
 from i2itool.options import ConvertOptions, Deinterlace, Direction, OnError
@@ -119,7 +119,13 @@ def convert_file(
     """
     started = time.monotonic()
     refuse_other_than_file(source)
-    refuse_existing(source, target, overwrite=options.overwrite)
+    try:
+        refuse_existing(source, target, overwrite=options.overwrite)
+    except AlreadyThere:
+        # Or a batch that failed here would pass when it is run again.
+        if options.verify:
+            _refuse_different(source, target, reporter)
+        raise
     if is_picture(source) and (options.preview is not None or options.trim is not None):
         raise InputError(f"--trim and --preview are for videos, and {source} is a picture")
     if options.preview is not None:
@@ -250,6 +256,8 @@ def _check(options: ConvertOptions) -> None:
         raise InputError(f"batch size {options.batch_size} is impossible", hint="1 or more")
     if options.preview is not None and options.preview < 1:
         raise InputError(f"a preview of {options.preview} frames is impossible", hint="1 or more")
+    if options.tonemap and options.assume_sdr:
+        raise InputError("--tonemap and --assume-sdr exclude each other")
     if options.verify and (options.trim is not None or options.preview is not None):
         raise InputError("--verify compares whole files, so it does not go with --trim and --preview")
     parse_trim(options.trim or ":")

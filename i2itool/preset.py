@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tomllib
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from i2itool.errors import PresetError
 from i2itool.options import DIRECTIONS as DIRECTIONS
 from i2itool.options import Direction as Direction
+
+logger = logging.getLogger("i2itool.preset")
 
 FILE_NAME = "preset.toml"
 CARD_NAME = "CARD.md"
@@ -171,8 +174,8 @@ def list_presets() -> list[Preset]:
         if name not in found:
             try:
                 found[name] = read_preset(folder)
-            except PresetError:
-                continue
+            except PresetError as error:
+                logger.warning("left out: %s", error)
     return [found[name] for name in sorted(found)]
 
 

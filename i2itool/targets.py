@@ -25,7 +25,7 @@ def target_beside(source: Path, output: Path | None, preset_name: str) -> Path:
         return PIPE
     name = f"{source.stem}_{preset_name}{source.suffix}"
     if output is None:
-        return source.resolve().with_name(name)
+        return source.with_name(name)
     return output / name if output.is_dir() else output
 
 

@@ -268,3 +268,36 @@ def test_sizes_may_change_from_call_to_call() -> None:
 def test_an_array_that_is_no_picture_is_refused(array: Pixels) -> None:
     with load_preset("tiny") as loaded, pytest.raises(InputError, match="pictures must be"):
         loaded.translate(array)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mov", "prores"), ("a.mkv", "prores"), ("a.mp4", "hevc"), ("a.mkv", "ffv1")]
+)
+def test_every_codec_keeps_the_tags_of_colours(name: str, codec: str, make_clip: MakeClip) -> None:
+    source = make_clip("clip.mp4", matrix=1, primaries=1, transfer=1, color_range=1)
+    target = source.with_name(name)
+    convert(source, target, preset="tiny", codec=codec)
+    with VideoReader(target) as reader:
+        tags = reader.coding.tags
+    assert (tags.matrix, tags.primaries, tags.transfer) == (1, 1, 1)
+
+
+def test_verify_looks_again_at_an_output_that_is_there(make_clip: MakeClip) -> None:
+    source = make_clip("clip.mkv", attachment=b"a font")
+    lossy = source.with_name("lossy.mp4")
+    convert(source, lossy, preset="tiny", drop_unsupported=True)
+    with Translator(Negative(), engine="eager") as translator, pytest.raises(OutputError, match="differs"):
+        convert_file(source, lossy, translator, ConvertOptions(verify=True), SilentReporter())
+
+
+def test_a_linked_input_is_converted_beside_the_link(pixels: Pixels, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    write_picture(tmp_path / "real/a.png", pixels)
+    (tmp_path / "link.png").symlink_to(tmp_path / "real/a.png")
+    assert convert(tmp_path / "link.png", preset="tiny").output == tmp_path / "link_tiny.png"
+    assert (tmp_path / "link_tiny.png").is_file()
+
+
+def test_two_ways_to_treat_hdr_exclude_each_other(make_clip: MakeClip) -> None:
+    with pytest.raises(InputError, match="exclude each other"):
+        convert(make_clip("clip.mp4"), preset="tiny", tonemap=True, assume_sdr=True)

@@ -129,7 +129,7 @@ def command(
     from .tasks import refuse_impossible
 
     root = a or dataroot
-    if root is None:
+    if root is None or (a is not None and dataroot is not None):
         raise click.UsageError("give two folders A and B, or one ROOT that holds both")
     folder_a, folder_b = find_folders(root, b)
     folders = (folder_a, folder_b) if direction in ("a2b", "AtoB") else (folder_b, folder_a)
@@ -142,11 +142,11 @@ def command(
         return
 
     run = RunFolder(out or Path("runs") / config.name)
-    if restart:
-        run.remove()
-    if not run.has_checkpoint:
+    if restart or not run.has_checkpoint:
         refuse_or_warn(check_folders(*folders))
     data = open_data(folders, config)
+    if restart:
+        run.remove()
     preset = fit(
         config,
         data,

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from i2itool.errors import InputError, TrainingError
 
@@ -115,7 +115,7 @@ class TrainConfig(_Table):
     """
 
     method: Method
-    name: str
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     domain_a: str
     domain_b: str
     seed: int = 0

@@ -68,7 +68,12 @@ def refuse_or_warn(checkup: Checkup) -> None:
         if finding.severity == "error":
             hint = "remove or replace it; `i2itool check` lists all"
             raise InputError(f"{finding.paths[0]}: {finding.problem}", hint=hint)
-    kinds = Counter(finding.problem for finding in checkup.findings)
+    kinds: Counter[str] = Counter()
+    for finding in checkup.findings:
+        is_pair = "the same picture" in finding.problem
+        kinds[f"{finding.problem} (pairs)" if is_pair else finding.problem] += (
+            1 if is_pair else len(finding.paths)
+        )
     for problem, count in kinds.items():
         logger.warning("%s: %d; `i2itool check` lists them", problem, count)
 

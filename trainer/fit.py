@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 
 from i2itool.console import Reporter
+from i2itool.errors import TrainingError
 from i2itool.pictures import write_picture
 from i2itool.preset import Preset
 
@@ -50,6 +51,9 @@ def fit(
     task = make_task(config, device)
     run.open(config)
     first = _resume(task, run)
+    if first > config.steps:
+        hint = "give as many --steps or more, or --restart to start anew"
+        raise TrainingError(f"{run.path} has done {first} steps already, more than {config.steps}", hint=hint)
     samples = data.samples(NUM_SAMPLES)
     watchdogs = Watchdogs(config.gan if config.method == "cyclegan" else config.method, stop_on_alarm)
     saved = first

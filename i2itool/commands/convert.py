@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -154,7 +157,7 @@ def convert_one(path: Path, output: Path | None, *, as_json: bool, **wanted: Any
     if as_json:
         print_json({**asdict(converted), "status": "done"}, err=is_piped)
     else:
-        click.echo(f"wrote {printable(converted.output)}", err=is_piped)
+        print_line(f"wrote {printable(converted.output)}", err=is_piped)
         if converted.num_repeated:
             click.echo(
                 f"{converted.num_repeated} of {converted.num_frames} frames could not be decoded", err=True
@@ -171,7 +174,7 @@ def convert_several(
         if as_json:
             print_json(outcome.as_dict())
         elif outcome.status == "done":
-            click.echo(f"wrote {printable(outcome.task.target)}")
+            print_line(f"wrote {printable(outcome.task.target)}")
 
     outcomes = convert_many(inputs, output, jobs=jobs, tell=tell, **wanted)
     click.echo(table(outcomes), err=True)
@@ -191,4 +194,15 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 def print_json(values: dict[str, object], *, err: bool = False) -> None:
     """One line of JSON on stdout, or on stderr if that carries a video; paths become strings."""
-    click.echo(json.dumps(values, default=str), err=err)
+    print_line(json.dumps(values, default=str), err=err)
+
+
+def print_line(line: str, *, err: bool = False) -> None:
+    """Print a result; one that cannot be (a closed pipe, a full disk) is logged, and stops no batch."""
+    try:
+        click.echo(line, err=err)
+    except OSError as error:
+        logging.getLogger("i2itool").warning("results are printed no more: %s", error.strerror)
+        # What is still buffered would fail again when the process ends.
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path of ours
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())

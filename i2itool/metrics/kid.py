@@ -22,7 +22,8 @@ def kernel_distance(
 ) -> Distance:
     """KID of two sets of features, N,D and M,D: the mean of the unbiased estimate over random subsets.
 
-    A subset never holds more than half of what there is, or all would be alike. Comparable only between runs with the same feature network.
+    A subset never holds more than half of what there is, or all would be alike. Comparable only between
+    runs with the same feature network.
     """
     rng = np.random.default_rng(seed)
     size = min(subset_size, max(2, min(len(x), len(y)) // 2))

@@ -129,9 +129,9 @@ class FrameEncoder:
         self._context.options = dict(encoding.options)
         if encoding.has_global_header:
             self._context.flags |= Flags.global_header
-        tags = storable_tags(encoding.codec, encoding.coding.tags)
+        self._tags = storable_tags(encoding.codec, encoding.coding.tags)
         left = is_left_sited(encoding.codec)
-        self._to_planes = RgbWriter(encoding.pixel_format, tags, is_left_sited=left)
+        self._to_planes = RgbWriter(encoding.pixel_format, self._tags, is_left_sited=left)
         # Encoders keep time stamps but lose durations; these are of the frames still inside.
         self._durations: dict[int, int] = {}
         open_encoder(self._context)
@@ -140,6 +140,9 @@ class FrameEncoder:
         """Take a frame; give the packets that are ready, with the stamps of their frames."""
         picture = self._to_planes(frame.pixels)
         picture.pts, picture.time_base = frame.pts, self._context.time_base
+        # ProRes writes into each picture what the picture says, not what the context does.
+        picture.colorspace, picture.color_range = self._tags.matrix, self._tags.color_range
+        picture.color_primaries, picture.color_trc = self._tags.primaries, self._tags.transfer
         self._durations[frame.pts] = frame.duration
         return self._packets(picture)
 

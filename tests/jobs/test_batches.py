@@ -395,3 +395,14 @@ def test_cores_are_shared_out_and_none_goes_without() -> None:
         if cores:
             assert {core for share in shares for core in share} <= set(cores)
             assert len({core for share in shares for core in share}) == len(cores) or jobs < 1
+
+
+def test_results_that_cannot_be_printed_stop_no_batch() -> None:
+    write_pictures("in/a.png", "in/b.png")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command("in", "-o", "out"), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert files("out") == {"a.png", "b.png"}

@@ -177,3 +177,43 @@ def test_restart_discards_a_run_but_no_other_folder(folders: tuple[Path, Path], 
     result = CliRunner().invoke(main, [*command, str(folders[0]), "--restart"], catch_exceptions=False)
     assert result.exit_code == 7
     assert (folders[0] / "000.png").is_file()
+
+
+def test_a_name_that_no_preset_can_have_is_refused_before_any_work(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("../x", "", ".."):
+        command = ["train", *map(str, folders), "--name", name, *TINY, "--steps", "1"]
+        result = CliRunner().invoke(main, command, catch_exceptions=False)
+        assert result.exit_code == 7
+        assert result.stderr.startswith("error: name: ")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_restart_keeps_the_run_if_the_new_one_cannot_start(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    command = [
+        "train",
+        *map(str, folders),
+        "--name",
+        "x",
+        *TINY,
+        "--steps",
+        "1",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert CliRunner().invoke(main, command, catch_exceptions=False).exit_code == 0
+    (folders[0] / "torn.png").write_bytes(b"\x89PNG")
+    assert CliRunner().invoke(main, [*command, "--restart"], catch_exceptions=False).exit_code == 3
+    assert (tmp_path / "run/preset/preset.toml").is_file()
+
+
+def test_fewer_steps_than_are_done_are_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    command = ["train", *map(str, folders), "--name", "x", *TINY, "--out", str(tmp_path / "run"), "--steps"]
+    assert CliRunner().invoke(main, [*command, "3"], catch_exceptions=False).exit_code == 0
+    result = CliRunner().invoke(main, [*command, "2"], catch_exceptions=False)
+    assert result.exit_code == 7
+    assert "has done 3 steps already" in result.stderr
