@@ -24,6 +24,7 @@ from i2itool.pictures import read_picture, write_picture
 from i2itool.still_writer import write_still
 from i2itool.stills import Still, read_still
 from i2itool.translator import Translator
+from i2itool.verification import verify
 from i2itool.video.reader import VideoReader
 
 MakeClip = Callable[..., Path]
@@ -301,3 +302,13 @@ def test_a_linked_input_is_converted_beside_the_link(pixels: Pixels, tmp_path: P
 def test_two_ways_to_treat_hdr_exclude_each_other(make_clip: MakeClip) -> None:
     with pytest.raises(InputError, match="exclude each other"):
         convert(make_clip("clip.mp4"), preset="tiny", tonemap=True, assume_sdr=True)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_a_transport_stream_begins_when_its_input_does(codec: str, make_clip: MakeClip) -> None:
+    # AAC begins with packets from before its first sound; these are not to lie before 0.
+    source = make_clip("clip.mp4", pts=range(30), audio_languages=["eng"], audio_start=4800)
+    target = source.with_name("a.ts")
+    convert(source, target, preset="tiny", codec=codec, drop_unsupported=True)
+    checks = {item.name: item.verdict for item in verify(source, target).checks}
+    assert checks["frame times"] == checks["audio 1: times"] == "ok"

@@ -60,9 +60,10 @@ class Encoding:
         """What suits a file called `path`; raises OutputError if nothing does."""
         name = choose_encoder(path, asked.codec)
         container = _container_format(path)
-        # AVI stores no time stamps, so frames must lie in the order in which they are shown.
-        may_reorder = container.name != "avi"
-        if not may_reorder:
+        # AVI stores no time stamps, so frames must lie in the order in which they are shown. A transport
+        # stream holds no negative ones, which reordering needs at the start: everything would come later.
+        may_reorder = container.name not in ("avi", "mpegts")
+        if container.name == "avi":
             _refuse_variable_rate(info)
         pixel_format = asked.pixel_format or choose_pixel_format(
             name, coding.pixel_format, width=info.width, height=info.height
