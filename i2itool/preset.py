@@ -24,7 +24,7 @@ logger = logging.getLogger("i2itool.preset")
 FILE_NAME = "preset.toml"
 CARD_NAME = "CARD.md"
 
-_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+PresetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -49,7 +49,7 @@ class Network(_Table):
 class Weights(_Table):
     """A safetensors file of the preset's folder and the SHA-256 of its bytes, in hexadecimal."""
 
-    file: _Name
+    file: PresetName
     sha256: _Sha256
 
 
@@ -72,7 +72,7 @@ class Preset(_Table):
     """
 
     format: Literal[1] = 1
-    name: _Name
+    name: PresetName
     summary: str
     licence: str = "unstated"
     domains: Domains = Domains()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -22,16 +21,10 @@ MakeClip = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
-def at_home(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_preset: Callable[[str], Path]
-) -> Iterator[None]:
-    """A working folder with a preset `tiny`; the command line's logging ends with the test."""
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_preset: Callable[[str], Path]) -> None:
+    """A working folder with a preset `tiny`."""
     monkeypatch.chdir(tmp_path)
     make_preset("tiny")
-    root, ours = logging.getLogger(), logging.getLogger("i2itool")
-    before = root.handlers[:], root.level, ours.level
-    yield
-    root.handlers[:], root.level, ours.level = before
 
 
 def write_pictures(folder: Path, count: int) -> Path:

@@ -56,7 +56,10 @@ def _grouped(findings: tuple[Finding, ...]) -> list[tuple[str, str, list[str]]]:
     """Findings of one kind together, each as `path` or `path = path`."""
     groups: dict[tuple[str, str], list[str]] = {}
     for finding in findings:
-        is_pair = "the same picture" in finding.problem
-        names = [" = ".join(map(str, finding.paths))] if is_pair else [str(path) for path in finding.paths]
+        names = (
+            [" = ".join(map(str, finding.paths))]
+            if finding.is_pair
+            else [str(path) for path in finding.paths]
+        )
         groups.setdefault((finding.severity, finding.problem), []).extend(names)
     return [(severity, problem, names) for (severity, problem), names in groups.items()]

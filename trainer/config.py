@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from i2itool.errors import InputError, TrainingError
+from i2itool.preset import PresetName
 
 Method = Literal["cyclegan", "unit", "unit2018"]
 GanLoss = Literal["lsgan", "vanilla", "wgangp"]
@@ -115,7 +116,7 @@ class TrainConfig(_Table):
     """
 
     method: Method
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: PresetName
     domain_a: str
     domain_b: str
     seed: int = 0

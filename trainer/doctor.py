@@ -41,6 +41,11 @@ class Finding:
     problem: str
     paths: tuple[Path, ...]
 
+    @property
+    def is_pair(self) -> bool:
+        """Whether `paths` are two pictures that look alike, not any number that share a fault."""
+        return "the same picture" in self.problem
+
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
@@ -70,9 +75,8 @@ def refuse_or_warn(checkup: Checkup) -> None:
             raise InputError(f"{finding.paths[0]}: {finding.problem}", hint=hint)
     kinds: Counter[str] = Counter()
     for finding in checkup.findings:
-        is_pair = "the same picture" in finding.problem
-        kinds[f"{finding.problem} (pairs)" if is_pair else finding.problem] += (
-            1 if is_pair else len(finding.paths)
+        kinds[f"{finding.problem} (pairs)" if finding.is_pair else finding.problem] += (
+            1 if finding.is_pair else len(finding.paths)
         )
     for problem, count in kinds.items():
         logger.warning("%s: %d; `i2itool check` lists them", problem, count)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -31,16 +30,10 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture(autouse=True)
-def at_home(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_preset: Callable[[str], Path]
-) -> Iterator[None]:
-    """A working folder with a preset `tiny`; the command line's logging ends with the test."""
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_preset: Callable[[str], Path]) -> None:
+    """A working folder with a preset `tiny`."""
     monkeypatch.chdir(tmp_path)
     make_preset("tiny")
-    root, ours = logging.getLogger(), logging.getLogger("i2itool")
-    before = root.handlers[:], root.level, ours.level
-    yield
-    root.handlers[:], root.level, ours.level = before
 
 
 def write_pictures(*names: str, size: tuple[int, int] = (20, 24)) -> None:
