@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 
 from i2itool.console import Reporter, SilentReporter
 from i2itool.errors import AlreadyThere, InputError, OutputError
-from i2itool.frames import Window, batches
+from i2itool.frames import batches
 from i2itool.locks import exclusive
 from i2itool.options import ConvertOptions, Deinterlace, Direction, OnError
 from i2itool.pictures import is_picture
@@ -19,17 +19,19 @@ from i2itool.preset import Preset, find_preset
 from i2itool.preview import preview_path, preview_video
 from i2itool.still_writer import write_still
 from i2itool.stills import read_still
-from i2itool.streaming import is_streamed, stream_video
-from i2itool.targets import refuse_existing, refuse_other_than_file, target_beside
+from i2itool.streaming import stream_video
+from i2itool.targets import make_folder_of, refuse_existing, refuse_other_than_file, target_beside
 from i2itool.translator import Translator
 from i2itool.trim import parse_trim, window_of
 from i2itool.verification import verify
 from i2itool.video.ahead import ReadAhead, WriteBehind
-from i2itool.video.encoding import Encoding
-from i2itool.video.job import Job, job_identity, open_job
-from i2itool.video.reader import VideoReader
-from i2itool.video.segments import SEGMENT_FRAMES, SegmentWriter, read_segments
-from i2itool.video.writer import VideoFile
+from i2itool.video.animation import is_animation, is_animation_name
+from i2itool.video.input import PIPE
+from i2itool.video.job import job_identity, open_job
+from i2itool.video.products import choose_product
+from i2itool.video.segments import SEGMENT_FRAMES, SegmentWriter
+from i2itool.video.sequence import is_sequence
+from i2itool.video.sources import identity_of, open_source
 from i2itool.weights import load_network
 
 
@@ -54,6 +56,7 @@ class ConvertKeywords(TypedDict, total=False):
 
     direction: Direction
     engine: str
+    precision: str
     device: str
     batch_size: int
     codec: str | None
@@ -126,19 +129,20 @@ def convert_file(
         if options.verify:
             _refuse_different(source, target, reporter)
         raise
-    if is_picture(source) and (options.preview is not None or options.trim is not None):
+    is_still = is_picture(source) and not is_sequence(source) and not is_animation(source)
+    if is_still and (options.preview is not None or options.trim is not None):
         raise InputError(f"--trim and --preview are for videos, and {source} is a picture")
     if options.preview is not None:
         num_frames = preview_video(source, target, translator, options, reporter)
         return Converted(source, target, num_frames, time.monotonic() - started)
-    if is_streamed(source, target):
-        if options.verify:
-            raise InputError(
-                "--verify compares files with files", hint="numbered pictures and pipes are none"
-            )
-        num_frames, num_repeated = stream_video(source, target, translator, options, reporter)
+    if options.verify and not is_still and not (_is_video_file(source) and _is_video_file(target)):
+        raise InputError(
+            "--verify compares videos with videos", hint="numbered pictures, pipes and animations are none"
+        )
+    if target == PIPE:
+        num_frames, num_repeated = stream_video(source, translator, options, reporter)
         return Converted(source, target, num_frames, time.monotonic() - started, num_repeated)
-    if is_picture(source):
+    if is_still:
         with _reporting(reporter, source.name, 1, unit="pictures"):
             convert_picture(source, target, translator, options)
             reporter.advance()
@@ -148,6 +152,10 @@ def convert_file(
     if options.verify:
         _refuse_different(source, target, reporter)
     return replace(converted, seconds=time.monotonic() - started)
+
+
+def _is_video_file(path: Path) -> bool:
+    return path != PIPE and not is_sequence(path) and not is_animation_name(path)
 
 
 def _refuse_different(source: Path, target: Path, reporter: Reporter) -> None:
@@ -164,6 +172,7 @@ def open_translator(preset: Preset, options: ConvertOptions) -> Translator:
     return Translator(
         load_network(preset, options.direction),
         engine=options.engine,
+        precision=options.precision,
         device=options.device,
         batch_size=options.batch_size,
     )
@@ -178,7 +187,7 @@ def convert_video(
     *,
     segment_frames: int = SEGMENT_FRAMES,
 ) -> Converted:
-    """Translate the frames of a video; times and all other streams stay.
+    """Translate the frames of a video, of numbered pictures or of an animation; times and all else stay.
 
     Pieces of `segment_frames` frames are kept in a hidden folder beside `target` as they are finished; a
     later call with the same arguments goes on behind them, to the same file bit for bit.
@@ -186,27 +195,24 @@ def convert_video(
     started = time.monotonic()
     # Batches end where pieces end, however often the run is interrupted.
     segment_frames = max(1, segment_frames // options.batch_size) * options.batch_size
-    with VideoReader(source, options) as reader:
+    with open_source(source, options) as reader:
         info, window = reader.info, window_of(options.trim, reader.start_seconds)
-        encoding = Encoding.choose(target, info, reader.coding, options)
+        product = choose_product(source, reader, target, options, window)
+        make_folder_of(target)
+        product.check()
+        chosen = {"engine": translator.prepare(info.height, info.width), "segment_frames": segment_frames}
         identity = job_identity(
-            source,
+            identity_of(source, reader),
             options,
-            encoding,
+            {**product.settings, **chosen},
             network=translator.fingerprint(),
-            engine=translator.prepare(info.height, info.width),
-            segment_frames=segment_frames,
         )
-        video = VideoFile(
-            target, source, reader.stream_index, encoding, drop_unsupported=options.drop_unsupported
-        )
-        with open_job(target, identity, restart=options.restart) as job:
+        with open_job(target, identity, restart=options.restart, is_repeatable=source != PIPE) as job:
             # Another process may have finished it while this one was getting ready.
             refuse_existing(source, target, overwrite=options.overwrite)
-            video.check(job.partial)
             with (
                 ReadAhead(reader.frames(window, job.position)) as frames,
-                SegmentWriter(job, encoding, segment_frames=segment_frames) as writer,
+                SegmentWriter(job, product.open_piece, segment_frames=segment_frames) as writer,
                 WriteBehind(writer) as sink,
                 _reporting(reporter, source.name, info.num_frames, done=job.num_frames, unit="frames"),
             ):
@@ -214,22 +220,11 @@ def convert_video(
                     for frame in batch.with_pixels(translator.translate(batch.pixels)).frames():
                         sink.write(frame)
                     reporter.advance(len(batch.pts))
-            _join(job, video, window)
+            if not job.segments:
+                raise InputError(f"no frame of {source} lies within --trim")
+            product.join(job)
         seconds = time.monotonic() - started
         return Converted(source, target, job.num_frames, seconds, reader.num_repeated)
-
-
-def _join(job: Job, video: VideoFile, window: Window) -> None:
-    """Make one file of the finished pieces, and give it its name."""
-    if not job.segments:
-        raise InputError(f"no frame of {video.source} lies within --trim")
-    if window.start is not None:
-        # With sound from before the first frame, the picture would begin late.
-        window = Window(job.segments[0].first_pts * video.encoding.info.time_base, window.end)
-    packets = read_segments(job.folder, job.segments)
-    depth = max(segment.reorder_depth for segment in job.segments)
-    video.join(job.partial, packets, depth=depth, window=window)
-    job.publish()
 
 
 def convert_picture(source: Path, target: Path, translator: Translator, options: ConvertOptions) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from i2itool.errors import AlreadyThere, InputError, OutputError
 from i2itool.video.input import PIPE
-from i2itool.video.sequence import is_sequence
+from i2itool.video.job import is_publishing
+from i2itool.video.sequence import is_sequence, numbered_files
 
 
 def refuse_other_than_file(source: Path) -> None:
@@ -37,5 +38,25 @@ def refuse_existing(source: Path, target: Path, *, overwrite: bool) -> None:
         raise OutputError(f"the output would replace its input: {target}", hint="choose another with -o")
     if target.is_dir():
         raise OutputError(f"{target} is a folder")
-    if target.exists() and not overwrite:
-        raise AlreadyThere(f"{target} is already there", hint="--overwrite replaces it")
+    if (first := _first_there(target)) and not overwrite:
+        raise AlreadyThere(f"{first} is already there", hint="--overwrite replaces it")
+
+
+def _first_there(target: Path) -> Path | None:
+    """What is in the way of `target`; pictures to which a job had begun to give their names are not."""
+    if not is_sequence(target):
+        return target if target.exists() else None
+    there = {} if is_publishing(target) else numbered_files(target)
+    return there[min(there)] if there else None
+
+
+def make_folder_of(target: Path) -> None:
+    """Make the folder of numbered pictures; that of a file has to be there. Raises OutputError."""
+    folder = target.parent
+    if is_sequence(target):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make folder {folder}: {error.strerror}") from error
+    elif not folder.is_dir():
+        raise OutputError(f"no such folder: {folder}", hint="make it first")

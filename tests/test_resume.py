@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -25,6 +26,7 @@ from i2itool.locks import exclusive
 from i2itool.options import ConvertOptions
 from i2itool.translator import Translator
 from i2itool.video.job import work_folder
+from i2itool.video.sequence import is_sequence, numbered_files
 
 MakeClip = Callable[..., Path]
 # At the rate of 1/1000 s: a phone's clip, with a pause and two frames a millisecond apart.
@@ -101,7 +103,7 @@ def crash(source: Path, target: Path, after: int, **options: Any) -> None:  # An
 
 
 def finished(target: Path) -> list[Path]:
-    return sorted(work_folder(target).glob("*.packets"))
+    return sorted(work_folder(target).glob("*.p[ai]c*s"))
 
 
 CLIPS: dict[str, dict[str, Any]] = {
@@ -159,6 +161,94 @@ def test_every_codec_resumes_bit_for_bit(codec: str, name: str, make_clip: MakeC
     crash(source, broken, 10, codec=codec)
     run(source, broken, codec=codec)
     assert broken.read_bytes() == whole.read_bytes()
+
+
+# Pictures only
+
+
+def written(target: Path) -> dict[str, bytes]:
+    """Name -> bytes of a file, or of all pictures of a pattern."""
+    files = numbered_files(target).values() if is_sequence(target) else [target]
+    return {path.name: path.read_bytes() for path in files if path.exists()}
+
+
+@pytest.mark.parametrize("name", ["%04d.png", "out.gif", "out.apng", "out.webp"])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_what_holds_pictures_only_resumes_bit_for_bit(
+    name: str, batch_size: int, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    source = make_clip("uneven.mkv", pts=UNEVEN, time_base=Fraction(1, 1000))
+    whole, broken = tmp_path / "whole" / name, tmp_path / "broken" / name
+    for target in (whole, broken):
+        target.parent.mkdir()
+    run(source, whole, batch_size=batch_size)
+    for after in (6, 13):
+        crash(source, broken, after - 4 * len(finished(broken)), batch_size=batch_size)
+        assert not written(broken)
+    last = CountingReporter()
+    assert run(source, broken, last, batch_size=batch_size) == 20
+    assert written(broken) == written(whole)
+    assert last.before > 0
+    assert sorted(path.name for path in broken.parent.iterdir()) == sorted(
+        path.name for path in whole.parent.iterdir()
+    )
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "%d.bmp"])
+def test_numbered_pictures_resume_bit_for_bit(name: str, make_clip: MakeClip, tmp_path: Path) -> None:
+    source = tmp_path / "in/%03d.png"
+    run(make_clip("clip.mp4", pts=range(20)), source)
+    whole, broken = tmp_path / "whole" / name, tmp_path / "broken" / name
+    for target in (whole, broken):
+        target.parent.mkdir()
+    run(source, whole)
+    crash(source, broken, 13)
+    assert finished(broken)
+    os.utime(tmp_path / "in/007.png", ns=(0, 0))
+    with pytest.raises(OutputError, match="another job: source names, sizes and times"):
+        run(source, broken)
+    crash(source, broken, 13, restart=True)
+    assert run(source, broken) == 20
+    assert written(broken) == written(whole)
+
+
+def test_pictures_of_which_some_have_their_names_are_no_obstacle(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = make_clip("clip.mp4", pts=range(20)), tmp_path / "out/%02d.png"
+    run(source, tmp_path / "whole/%02d.png")
+    link, left = os.link, iter(range(7))
+
+    def link_until_the_power_fails(*args: Any, **keywords: Any) -> None:  # Any: as `os.link`
+        if next(left, None) is None:
+            raise Crash
+        link(*args, **keywords)
+
+    monkeypatch.setattr(os, "link", link_until_the_power_fails)
+    with pytest.raises(Crash):
+        run(source, target)
+    monkeypatch.undo()
+    assert len(written(target)) == 7
+    last = CountingReporter()
+    run(source, target, last)
+    assert last.now == 0
+    assert written(target) == written(tmp_path / "whole/%02d.png")
+    with pytest.raises(OutputError, match=r"01\.png is already there"):
+        run(source, target)
+
+
+def test_a_disk_without_links_takes_pictures_too(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_clip("clip.mp4", pts=range(6))
+    run(source, tmp_path / "a/%02d.png")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    run(source, tmp_path / "b/%02d.png")
+    assert written(tmp_path / "b/%02d.png") == written(tmp_path / "a/%02d.png") != {}
 
 
 # What is refused, and what is done again

@@ -17,15 +17,16 @@ import pytest
 from PIL import Image, ImageSequence
 
 from i2itool.console import SilentReporter
+from i2itool.conversion import convert_file
 from i2itool.errors import InputError, OutputError
 from i2itool.frames import AnyPixels
 from i2itool.options import ConvertOptions
 from i2itool.stills import read_still
-from i2itool.streaming import parse_rate, stream_video
 from i2itool.translator import Translator
 from i2itool.video.animation import num_plays
 from i2itool.video.input import PIPE
 from i2itool.video.reader import VideoReader
+from i2itool.video.sources import parse_rate
 from tests.video.combinations import Identity
 
 MakeClip = Callable[..., Path]
@@ -34,7 +35,9 @@ VARIABLE_RATE = (0, 1, 3, 4, 9, 10)
 
 def stream(source: Path, target: Path, **options: Any) -> int:  # Any: fields of ConvertOptions
     with Translator(Identity(), engine="eager") as translator:
-        return stream_video(source, target, translator, ConvertOptions(**options), SilentReporter())[0]
+        return convert_file(
+            source, target, translator, ConvertOptions(**options), SilentReporter()
+        ).num_frames
 
 
 def read_pixels(path: Path) -> AnyPixels:
@@ -281,7 +284,7 @@ def test_only_the_video_goes_to_standard_output(make_clip: MakeClip, tmp_path: P
                 return translate(pixels)
 
             translator.translate = noisy  # type: ignore[method-assign] # it stands for a library
-            stream_video(source, PIPE, translator, ConvertOptions(), SilentReporter())
+            convert_file(source, PIPE, translator, ConvertOptions(), SilentReporter())
         os.write(1, b"and this is behind the video")
     data = (tmp_path / "out.y4m").read_bytes()
     assert b"library" not in data

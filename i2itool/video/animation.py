@@ -73,6 +73,7 @@ class WebpReader:
     """
 
     start_seconds = Fraction(0)
+    num_repeated = 0
 
     def __init__(self, path: Path, *, max_pixels: int = MAX_PIXELS) -> None:
         self.path = path

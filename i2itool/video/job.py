@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -14,25 +14,25 @@ from pathlib import Path
 import av
 
 from i2itool import __version__
-from i2itool.errors import InputError, OutputError
+from i2itool.errors import OutputError
 from i2itool.frames import Position
 from i2itool.locks import exclusive
 from i2itool.options import ConvertOptions
 from i2itool.partial import hidden_name, publish
-from i2itool.video.encoding import Encoding
 from i2itool.video.journal import (
     FILE_NAME,
     Identity,
     append_segment,
     differences,
     read_journal,
-    source_identity,
     write_journal,
 )
 from i2itool.video.segments import Segment
 
 logger = logging.getLogger("i2itool.video.job")
 
+# Stands in the folder while numbered pictures get their names: those that have theirs are the job's own.
+_PUBLISHING = "publishing"
 # Options that change how a conversion goes, but not what comes out.
 _WITHOUT_EFFECT = ("overwrite", "restart", "preview", "verify", "device", "max_pixels")
 
@@ -71,42 +71,39 @@ class Job:
         publish(self.partial, self.target)
         self.discard()
 
+    def begin_publishing(self) -> None:
+        """Note that files get their names one after the other, for `is_publishing`; raises OutputError."""
+        try:
+            (self.folder / _PUBLISHING).touch()
+        except OSError as error:
+            raise OutputError(f"cannot write {self.folder}: {error.strerror}") from error
+
     def discard(self) -> None:
         """Remove the folder with all that is in it."""
-        # The journal goes first: should the rest stay behind, nobody takes it for a job.
+        (self.folder / _PUBLISHING).unlink(missing_ok=True)
+        # The journal goes before the rest: should that stay behind, nobody takes it for a job.
         (self.folder / FILE_NAME).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def job_identity(
-    source: Path,
+    source: Identity,
     options: ConvertOptions,
-    encoding: Encoding,
+    chosen: Mapping[str, object],
     *,
     network: str,
-    engine: str,
-    segment_frames: int,
 ) -> Identity:
-    """All that the result of a conversion depends on, for `open_job`; raises InputError if it is unreadable.
+    """All that the result of a conversion depends on, for `open_job`.
 
-    network: SHA-256 of the network.  engine: what runs it, in words.
+    source: what tells it from others.  chosen: what was settled beyond the options, by name.
+    network: SHA-256 of the network.
     """
     # As JSON keeps them, for lists come back from it where tuples went in.
     settings = json.loads(
         json.dumps({key: value for key, value in asdict(options).items() if key not in _WITHOUT_EFFECT})
     )
-    chosen = {"codec": encoding.codec, "pixel_format": encoding.pixel_format, "engine": engine}
     versions = {"i2itool": __version__, "av": av.__version__, "torch": version("torch")}
-    try:
-        file = source_identity(source)
-    except OSError as error:
-        raise InputError(f"cannot read {source}: {error.strerror}") from error
-    return {
-        "source": file,
-        "network": network,
-        "setting": settings | chosen | {"segment_frames": segment_frames},
-        "version": versions,
-    }
+    return {"source": source, "network": network, "setting": settings | dict(chosen), "version": versions}
 
 
 def work_folder(target: Path) -> Path:
@@ -114,22 +111,31 @@ def work_folder(target: Path) -> Path:
     return hidden_name(target, "i2itool")
 
 
+def is_publishing(target: Path) -> bool:
+    """Whether a job has stopped, or is busy, while its files were getting their names."""
+    return (work_folder(target) / _PUBLISHING).exists()
+
+
 @contextmanager
-def open_job(target: Path, identity: Identity, *, restart: bool = False) -> Iterator[Job]:
+def open_job(
+    target: Path, identity: Identity, *, restart: bool = False, is_repeatable: bool = True
+) -> Iterator[Job]:
     """Begin the conversion into `target`, or take it up where an earlier run has stopped.
 
     identity: all that the result depends on.  restart: discard what an earlier run has finished.
+    is_repeatable: whether the source can be read again; that of a pipe cannot, and is begun anew.
     When the block ends with an exception, the finished pieces stay for the next run; without any, nothing
     stays. Raises OutputError if another process is at it, or if the finished pieces are of another job.
     """
     if not target.parent.is_dir():
         raise OutputError(f"no such folder: {target.parent}", hint="make it first")
     with exclusive(target):
-        job = _take_up(target, json.loads(json.dumps(identity, default=str)), restart=restart)
+        identity = json.loads(json.dumps(identity, default=str))
+        job = _take_up(target, identity, restart=restart or not is_repeatable)
         try:
             yield job
         except BaseException:
-            if job.segments:
+            if job.segments and is_repeatable:
                 logger.warning(
                     "%d frames are finished and kept in %s: the same command goes on from there",
                     job.num_frames,
@@ -153,7 +159,8 @@ def _take_up(target: Path, identity: Identity, *, restart: bool) -> Job:
     if segments:
         logger.info("%s: going on behind %d frames", target, sum(segment.num_frames for segment in segments))
     job = Job(target, identity, segments)
-    _remove_all_but({segment.path(folder) for segment in segments}, folder)
+    kept = {segment.path(folder) for segment in segments} | {folder / FILE_NAME, folder / _PUBLISHING}
+    _remove_all_but(kept, folder)
     write_journal(folder, identity, segments)
     return job
 
@@ -171,5 +178,9 @@ def _make(folder: Path) -> None:
 def _remove_all_but(kept: set[Path], folder: Path) -> None:
     """Clear out what a crash has left: half-written files, and pieces behind a damaged one."""
     for path in folder.iterdir():
-        if path not in kept and path.name != FILE_NAME:
+        if path in kept:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
             path.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from i2itool.errors import OutputError
+from i2itool.errors import InputError, OutputError
 from i2itool.video.segments import Segment
 
 FILE_NAME = "journal.jsonl"
@@ -25,18 +25,37 @@ Identity = Mapping[str, Any]
 
 
 def source_identity(path: Path) -> dict[str, object]:
-    """What tells one input from another without reading all of it: size, time of change, both ends."""
-    status = path.stat()
-    with path.open("rb") as file:
-        head = file.read(_HASHED_BYTES)
-        file.seek(max(0, status.st_size - _HASHED_BYTES))
-        tail = file.read(_HASHED_BYTES)
+    """What tells one input from another without reading all of it: size, time of change, both ends.
+
+    Raises InputError if it is unreadable.
+    """
+    try:
+        status = path.stat()
+        with path.open("rb") as file:
+            head = file.read(_HASHED_BYTES)
+            file.seek(max(0, status.st_size - _HASHED_BYTES))
+            tail = file.read(_HASHED_BYTES)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
     return {
         "size": status.st_size,
         "changed": status.st_mtime_ns,
         "head": hashlib.sha256(head).hexdigest(),
         "tail": hashlib.sha256(tail).hexdigest(),
     }
+
+
+def pictures_identity(paths: Iterable[Path]) -> dict[str, object]:
+    """The same of numbered pictures: the names, sizes and times of change of all. Raises InputError."""
+    digest, num_pictures = hashlib.sha256(), 0
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}") from error
+        num_pictures += 1
+        digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return {"pictures": num_pictures, "names, sizes and times": digest.hexdigest()}
 
 
 def read_journal(folder: Path) -> tuple[Identity | None, list[Segment]]:

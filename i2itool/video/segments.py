@@ -1,8 +1,9 @@
-"""A video encoded piece by piece, so that what is finished survives whatever happens next."""
+"""A video made piece by piece, so that what is finished survives whatever happens next."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +11,7 @@ from typing import Protocol, Self
 
 from i2itool.errors import OutputError
 from i2itool.frames import Frame
-from i2itool.video.encoding import Encoding, FrameEncoder
+from i2itool.video.encoding import FrameEncoder
 from i2itool.video.packets import Encoded, PacketFile, hash_file, read_packets, reorder_depth
 
 # A crash loses at most so many frames: some minutes of a slow network. Each costs a key frame, and with
@@ -20,10 +21,11 @@ SEGMENT_FRAMES = 240
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A finished piece: `num_frames` frames that one encoder has made the packets of, from a key frame on.
+    """A finished piece: `num_frames` frames, as the packets of one encoder or as a folder of pictures.
 
     index: its place among the pieces, from 0.  first_pts, last_pts: of its frames, in the video's time base.
-    reorder_depth: by how many places its packets are out of order.  sha256: of its file.
+    reorder_depth: by how many places its packets are out of order.  sha256: of its file, or of all its files.
+    kind: "packets" or "pictures".
     """
 
     index: int
@@ -32,22 +34,31 @@ class Segment:
     last_pts: int
     reorder_depth: int
     sha256: str
+    kind: str = "packets"
 
     def path(self, folder: Path) -> Path:
         """Where it lies in the folder of its job."""
-        return segment_path(folder, self.index)
+        return segment_path(folder, self.index, self.kind)
 
     def is_whole(self, folder: Path) -> bool:
-        """Whether its file is there and as it was written."""
+        """Whether what it consists of is there and as it was written."""
         try:
-            return hash_file(self.path(folder)) == self.sha256
+            return hash_piece(self.path(folder)) == self.sha256
         except OSError:
             return False
 
 
-def segment_path(folder: Path, index: int) -> Path:
+def segment_path(folder: Path, index: int, kind: str) -> Path:
     """The name of a piece; the names sort in the order of time."""
-    return folder / f"{index:06}.packets"
+    return folder / f"{index:06}.{kind}"
+
+
+def hash_piece(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's files and their names; raises OSError if it cannot be read."""
+    if not path.is_dir():
+        return hash_file(path)
+    names = "".join(f"{hash_file(file)} {file.name}\n" for file in sorted(path.iterdir()))
+    return hashlib.sha256(names.encode()).hexdigest()
 
 
 class SegmentLog(Protocol):
@@ -61,25 +72,47 @@ class SegmentLog(Protocol):
         ...
 
 
+class Piece(Protocol):
+    """A piece that is being made. num_frames: those that it has."""
+
+    num_frames: int
+
+    def write(self, frame: Frame) -> None:
+        """Add a frame; its time stamp is kept."""
+        ...
+
+    def finish(self) -> Segment:
+        """Bring it to the disk, under its name."""
+        ...
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        ...
+
+
+OpenPiece = Callable[[Path, int], Piece]
+"""Begins the piece of a folder and an index."""
+
+
 class SegmentWriter:
-    """A `FrameSink` that makes files of packets, `segment_frames` frames each; the last may be shorter.
+    """A `FrameSink` that makes pieces of `segment_frames` frames each; the last may be shorter.
 
     It goes on behind the pieces that `log` knows. When the block ends with an exception, the finished
     pieces stay and the one at hand goes.
     A piece depends on its own frames only, so pieces made by several runs are those that one run makes.
     """
 
-    def __init__(self, log: SegmentLog, encoding: Encoding, *, segment_frames: int) -> None:
+    def __init__(self, log: SegmentLog, open_piece: OpenPiece, *, segment_frames: int) -> None:
         self._log = log
-        self._encoding = encoding
+        self._open_piece = open_piece
         self._segment_frames = segment_frames
         self._index = len(log.segments)
-        self._open: _OpenSegment | None = None
+        self._open: Piece | None = None
 
     def write(self, frame: Frame) -> None:
         """Add a frame; its time stamp is kept."""
         if self._open is None:
-            self._open = _OpenSegment(self._log.folder, self._index, FrameEncoder(self._encoding))
+            self._open = self._open_piece(self._log.folder, self._index)
         self._open.write(frame)
         if self._open.num_frames == self._segment_frames:
             self._finish()
@@ -109,11 +142,11 @@ class SegmentWriter:
         self._log.note(segment)
 
 
-class _OpenSegment:
-    """A piece that is being made, under a temporary name."""
+class PacketPiece:
+    """Packets of one encoder, under a temporary name until they are finished; a `Piece`."""
 
     def __init__(self, folder: Path, index: int, encoder: FrameEncoder) -> None:
-        self._path = segment_path(folder, index)
+        self._path = segment_path(folder, index, "packets")
         self._partial = self._path.with_suffix(".part")
         self._index = index
         self._encoder = encoder
@@ -123,6 +156,7 @@ class _OpenSegment:
         self.num_frames = 0
 
     def write(self, frame: Frame) -> None:
+        """Encode a frame."""
         if self.num_frames == 0:
             self._first_pts = frame.pts
         self._last_pts = frame.pts
@@ -152,6 +186,7 @@ class _OpenSegment:
         )
 
     def discard(self) -> None:
+        """Remove the file."""
         self._file.discard()
 
     def _put(self, packets: Iterator[Encoded]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -18,10 +18,11 @@ from i2itool.still_writer import FORMATS, write_still
 from i2itool.stills import MAX_PIXELS, Still, read_still
 from i2itool.video.coding import PictureCoding
 from i2itool.video.color import ColorTags
+from i2itool.video.segments import Segment, hash_piece, segment_path
 
 DEFAULT_RATE = Fraction(25)
 # As FFmpeg does.
-_FIRST_NUMBER = 1
+FIRST_NUMBER = 1
 _PLACEHOLDER = re.compile(r"%(?:0(\d+))?d")
 _MOST_NAMED = 5
 
@@ -39,6 +40,7 @@ class SequenceReader:
     """
 
     start_seconds = Fraction(0)
+    num_repeated = 0
 
     def __init__(self, pattern: Path, rate: Fraction = DEFAULT_RATE, *, max_pixels: int = MAX_PIXELS) -> None:
         self.path = pattern
@@ -53,6 +55,11 @@ class SequenceReader:
         bits = first.dtype.itemsize * 8
         # Nearly all players want 4:2:0; a deep picture goes into the 10 bits that encoders have.
         self.coding = PictureCoding("yuv420p" if bits == 8 else "yuv420p10le", ColorTags(), Fraction(1))
+
+    @property
+    def files(self) -> Collection[Path]:
+        """The pictures, in their order."""
+        return self._files.values()
 
     def __enter__(self) -> Self:
         return self
@@ -83,64 +90,97 @@ class SequenceReader:
         return pixels
 
 
-class SequenceWriter:
-    """Writes each frame as a picture of its own; a `FrameSink`.
+class PicturePiece:
+    """A folder of pictures, under a temporary name until it is finished; a `Piece`.
 
-    pattern: a path with one `%d` or `%05d` in its name; its folder is made if need be.  The pictures
-    appear when the block ends well. Raises OutputError if they cannot be written, or are there already.
+    suffix: of the files, which says what they are.  Raises OutputError if they cannot be written.
     """
 
-    def __init__(self, pattern: Path, *, first_number: int = _FIRST_NUMBER, overwrite: bool = False) -> None:
-        if pattern.suffix.lower() not in FORMATS:
-            kinds = ", ".join(sorted(FORMATS))
-            raise OutputError(f"cannot write pictures as '{pattern.suffix}'", hint=f"one of {kinds}")
-        self._pattern = pattern
-        self._number = first_number
-        self._overwrite = overwrite
-        if not overwrite and pattern.parent.is_dir() and (there := _found(pattern)):
-            raise OutputError(f"{there[min(there)]} is already there", hint="--overwrite replaces it")
-
-    def __enter__(self) -> Self:
-        folder = self._pattern.parent
+    def __init__(self, folder: Path, index: int, suffix: str) -> None:
+        self._path = segment_path(folder, index, "pictures")
+        self._partial = self._path.with_suffix(".part")
+        self._index = index
+        self._suffix = suffix
+        self._first_pts = self._last_pts = 0
+        self.num_frames = 0
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._partial = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=folder))
+            self._partial.mkdir()
         except OSError as error:
             raise OutputError(f"cannot write into {folder}: {error.strerror}") from error
-        return self
 
     def write(self, frame: Frame) -> None:
         """Write the next picture."""
-        name = _PLACEHOLDER.sub(lambda match: f"{self._number:0{match[1] or 1}}", self._pattern.name)
+        if self.num_frames == 0:
+            self._first_pts = frame.pts
+        self._last_pts = frame.pts
+        # `stamps_of` reads them again.
+        name = f"{self.num_frames:06}_{frame.pts}_{frame.duration}{self._suffix}"
         write_still(self._partial / name, Still(frame.pixels))
-        self._number += 1
+        self.num_frames += 1
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def finish(self) -> Segment:
+        """Give the folder its name."""
         try:
-            if kind is None:
-                self._publish()
-        finally:
-            shutil.rmtree(self._partial, ignore_errors=True)
-
-    def _publish(self) -> None:
-        try:
-            if self._overwrite:
-                # Those of a longer sequence would seem to belong to this one.
-                for path in _found(self._pattern).values():
-                    path.unlink()
-            for path in sorted(self._partial.iterdir()):
-                path.replace(self._pattern.with_name(path.name))
+            sha256 = hash_piece(self._partial)
+            self._partial.replace(self._path)
         except OSError as error:
-            raise OutputError(f"cannot write {self._pattern}: {error.strerror}") from error
+            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+        return Segment(
+            index=self._index,
+            num_frames=self.num_frames,
+            first_pts=self._first_pts,
+            last_pts=self._last_pts,
+            reorder_depth=0,
+            sha256=sha256,
+            kind="pictures",
+        )
+
+    def discard(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+
+def stamps_of(path: Path) -> tuple[int, int]:
+    """The pts and the duration of a picture of a `PicturePiece`, in ticks of the source."""
+    _, pts, duration = path.stem.split("_")
+    return int(pts), int(duration)
+
+
+def check_pattern(pattern: Path) -> None:
+    """Raise OutputError unless its suffix is that of pictures which can be written."""
+    if pattern.suffix.lower() not in FORMATS:
+        kinds = ", ".join(sorted(FORMATS))
+        raise OutputError(f"cannot write pictures as '{pattern.suffix}'", hint=f"one of {kinds}")
+
+
+def publish_pictures(pattern: Path, pictures: Iterable[Path], first_number: int) -> None:
+    """Give pictures their names, counted from `first_number`; others of the pattern go.
+
+    They stay where they are as well, where the disk has links. Raises OutputError.
+    """
+    try:
+        # Those of a longer sequence would seem to belong to this one.
+        for path in numbered_files(pattern).values():
+            path.unlink()
+        for number, path in enumerate(pictures, start=first_number):
+            name = _PLACEHOLDER.sub(_padded(number), pattern.name)
+            try:
+                os.link(path, pattern.with_name(name))
+            except OSError:
+                path.replace(pattern.with_name(name))
+    except OSError as error:
+        raise OutputError(f"cannot write {pattern}: {error.strerror}") from error
+
+
+def _padded(number: int) -> Callable[[re.Match[str]], str]:
+    return lambda match: f"{number:0{match[1] or 1}}"
 
 
 def _numbered(pattern: Path) -> dict[int, Path]:
     """Number -> file, in order; raises InputError if there are none or not all."""
     if not pattern.parent.is_dir():
         raise InputError(f"no such folder: {pattern.parent}")
-    files = _found(pattern)
+    files = numbered_files(pattern)
     if not files:
         raise InputError(f"no pictures called {pattern}")
     numbers = sorted(files)
@@ -153,7 +193,10 @@ def _numbered(pattern: Path) -> dict[int, Path]:
     return {number: files[number] for number in numbers}
 
 
-def _found(pattern: Path) -> dict[int, Path]:
+def numbered_files(pattern: Path) -> dict[int, Path]:
+    """Number -> file that the pattern stands for; none if there is no folder."""
+    if not pattern.parent.is_dir():
+        return {}
     before, after = (re.escape(part) for part in _PLACEHOLDER.split(pattern.name, maxsplit=1)[::2])
     digits = _PLACEHOLDER.search(pattern.name)
     assert digits is not None  # `is_sequence` saw to it
