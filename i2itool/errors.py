@@ -46,6 +46,10 @@ class MissingExtra(EngineError):
     """An optional package is not installed."""
 
 
+class OutOfMemory(EngineError):
+    """A device has too little memory for a network, a batch and a size of picture."""
+
+
 class OutputError(I2IError):
     """An output cannot be written, or is already there."""
 

@@ -9,8 +9,11 @@ Direction = Literal["a2b", "b2a"]
 DIRECTIONS: tuple[Direction, ...] = ("a2b", "b2a")
 OnError = Literal["repeat", "fail"]
 Deinterlace = Literal["auto", "off"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
 ON_ERROR: tuple[OnError, ...] = ("repeat", "fail")
 DEINTERLACE: tuple[Deinterlace, ...] = ("auto", "off")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16", "int8")
+PRECISION_CHOICES = ("auto", *PRECISIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class ReadOptions:
 class ConvertOptions(ReadOptions):
     """How `convert` works, and how it reads videos.
 
-    batch_size: frames that go through the network at once.
+    precision: "auto", or one of `PRECISIONS`.  batch_size: frames that go through the network at once.
     codec: a codec or an encoder of FFmpeg; None for the default of the container.  crf: constant rate
     factor of the encoder, lower is better; 18 is visually lossless for x264.  bitrate: instead of crf, in
     bits per second, as 5M.  encoder_preset: the encoder's word for its speed or profile.  pixel_format:
@@ -49,6 +52,7 @@ class ConvertOptions(ReadOptions):
 
     direction: Direction = "a2b"
     engine: str = "auto"
+    precision: str = "auto"
     device: str = "auto"
     batch_size: int = 1
     codec: str | None = None

@@ -70,6 +70,20 @@ def pad_to_multiple(floats: Tensor, multiple_of: int) -> Tensor:
     return floats[:, :, rows][:, :, :, columns]
 
 
+def pad_pixels(pixels: NDArray[Levels], multiple_of: int) -> NDArray[Levels]:
+    """Reflect-pad N,H,W,3 pictures as `pad_to_multiple` does, before they are floats.
+
+    Pictures that need none are given back as they are.
+    """
+    height, width = pixels.shape[1:3]
+    padded_height, padded_width = padded_size(height, width, multiple_of)
+    if (padded_height, padded_width) == (height, width):
+        return pixels
+    rows = _reflected(torch.arange(padded_height), height).numpy()
+    columns = _reflected(torch.arange(padded_width), width).numpy()
+    return pixels[:, rows][:, :, columns]
+
+
 def _reflected(index: Tensor, size: int) -> Tensor:
     """Fold indices beyond `size` back and forth, without repeating the border."""
     if size == 1:

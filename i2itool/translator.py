@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from i2itool.engine import open_engine
 from i2itool.engine.base import Engine
+from i2itool.engine.cache import fingerprint
 from i2itool.errors import InputError
-from i2itool.frames import Levels, Pixels
+from i2itool.frames import AnyPixels, Levels, Pixels
 from i2itool.networks import multiple_of
 from i2itool.options import Direction
-from i2itool.pixels import padded_size, to_levels, to_network
+from i2itool.pixels import pad_pixels, padded_size, to_levels, to_network
 from i2itool.preset import Preset, find_preset
 from i2itool.weights import load_network
 
@@ -31,31 +31,35 @@ class Translator:
     """
 
     def __init__(
-        self, network: nn.Module, *, engine: str = "auto", device: str = "auto", batch_size: int = 1
+        self,
+        network: nn.Module,
+        *,
+        engine: str = "auto",
+        precision: str = "auto",
+        device: str = "auto",
+        batch_size: int = 1,
     ) -> None:
         self._network = network
         self._engine_name = engine
+        self._precision = precision
         self._device = device
         self._batch_size = batch_size
         self._engine: Engine | None = None
         self._size = (0, 0)
         self._has_announced = False
 
-    def prepare(self, height: int, width: int) -> str:
+    def prepare(self, height: int, width: int, sample: Callable[[], AnyPixels] | None = None) -> str:
         """Open the engine for pictures of a size, in pixels; gives its name and its precision.
 
+        sample: gives N,H,W,3 real pictures of that size, on which the engine is held against PyTorch.
         Raises EngineError if the engine or the device cannot be had.
         """
-        engine = self._engine_for(padded_size(height, width, multiple_of(self._network)))
+        engine = self._engine_for(padded_size(height, width, multiple_of(self._network)), sample)
         return f"{engine.name} {engine.precision}"
 
     def fingerprint(self) -> str:
         """SHA-256 of the network, of its layers and their weights, in hexadecimal."""
-        digest = hashlib.sha256(repr(self._network).encode())
-        for name, tensor in self._network.state_dict().items():
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        return fingerprint(self._network)
 
     def translate(self, pixels: NDArray[Levels]) -> NDArray[Levels]:
         """Translate N,H,W,3 uint8 or uint16 RGB; shape and dtype come back, whatever N, H and W are.
@@ -63,14 +67,10 @@ class Translator:
         Raises EngineError if the engine or the device cannot be had.
         """
         height, width = pixels.shape[1:3]
-        multiple = multiple_of(self._network)
-        engine = self._engine_for(padded_size(height, width, multiple))
-        dtype = pixels.dtype.type
-        pieces = [
-            to_levels(engine(to_network(piece, multiple_of=multiple)), dtype, height=height, width=width)
-            for piece in _pieces(pixels, self._batch_size)
-        ]
-        return np.concatenate(pieces)
+        padded = pad_pixels(pixels, multiple_of(self._network))
+        engine = self._engine_for(padded.shape[1:3], lambda: pixels)
+        pieces = [_run(engine, piece) for piece in _pieces(padded, self._batch_size)]
+        return np.concatenate(pieces)[:, :height, :width]
 
     def close(self) -> None:
         """Free the engine; a second call does nothing."""
@@ -86,7 +86,7 @@ class Translator:
     ) -> None:
         self.close()
 
-    def _engine_for(self, size: tuple[int, int]) -> Engine:
+    def _engine_for(self, size: tuple[int, int], sample: Callable[[], AnyPixels] | None) -> Engine:
         if self._engine is None or self._size != size:
             self.close()
             self._engine = open_engine(
@@ -95,12 +95,18 @@ class Translator:
                 size=size,
                 batch_size=self._batch_size,
                 device=self._device,
+                precision=self._precision,
+                sample=None if sample is None else lambda: self._floats(sample()),
                 # Pictures of many sizes open many engines, all chosen alike.
                 log_level=logging.DEBUG if self._has_announced else logging.INFO,
             )
             self._size = size
             self._has_announced = True
         return self._engine
+
+    def _floats(self, pixels: AnyPixels) -> Tensor:
+        """What the engine is tried on: at most a batch of pictures, as it takes them."""
+        return to_network(pixels[: self._batch_size], multiple_of=multiple_of(self._network))
 
 
 class LoadedPreset:
@@ -146,6 +152,14 @@ def load_preset(name: str) -> LoadedPreset:
     Raises PresetError if there is none, naming those that there are.
     """
     return LoadedPreset(find_preset(name))
+
+
+def _run(engine: Engine, pixels: NDArray[Levels]) -> NDArray[Levels]:
+    """Translate pictures of the engine's own size; 16 bits go through floats, which hold them."""
+    if pixels.dtype == np.uint8:
+        return cast(NDArray[Levels], engine.translate_pixels(cast(Pixels, pixels)))
+    height, width = engine.size
+    return to_levels(engine(to_network(pixels)), pixels.dtype.type, height=height, width=width)
 
 
 def _pieces(pixels: NDArray[Levels], batch_size: int) -> list[NDArray[Levels]]:

@@ -25,6 +25,14 @@ from i2itool.weights import save_weights
 AUDIO_RATE = 48000
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither read nor fill the user's compiled networks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("I2ITOOL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     """The command line configures logging for its process; here many tests share one."""

@@ -15,7 +15,7 @@ import click
 
 from i2itool.console import open_reporter, printable
 from i2itool.errors import I2IError
-from i2itool.options import DEINTERLACE, DIRECTIONS, ON_ERROR, ConvertOptions
+from i2itool.options import DEINTERLACE, DIRECTIONS, ON_ERROR, PRECISION_CHOICES, ConvertOptions
 
 if TYPE_CHECKING:
     from i2itool.jobs.outcome import Outcome
@@ -35,7 +35,19 @@ _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
 )
 @click.option("--direction", type=click.Choice(DIRECTIONS), default=_DEFAULTS["direction"], show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), default=_DEFAULTS["batch_size"], show_default=True)
-@click.option("--engine", default=_DEFAULTS["engine"], show_default=True, help="auto, eager or openvino.")
+@click.option(
+    "--engine",
+    default=_DEFAULTS["engine"],
+    show_default=True,
+    help="auto, tensorrt, inductor, openvino or eager.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISION_CHOICES),
+    default=_DEFAULTS["precision"],
+    show_default=True,
+    help="Of the network's arithmetic.",
+)
 @click.option("--device", default=_DEFAULTS["device"], show_default=True, help="auto, cpu or cuda.")
 @click.option(
     "--codec",

@@ -14,9 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from i2itool.engine.base import SizedEngine
+from i2itool.engine.base import Build, SizedEngine
+from i2itool.engine.memory import out_of_memory_told
 from i2itool.errors import EngineError
 from i2itool.networks import multiple_of
+from i2itool.options import Precision
 
 
 @contextlib.contextmanager
@@ -54,31 +56,20 @@ class OpenVinoEngine(SizedEngine):
 
     name = "openvino"
 
-    def __init__(
-        self,
-        network: nn.Module,
-        *,
-        size: tuple[int, int],
-        batch_size: int,
-        device: torch.device,
-        precision: str = "auto",
-    ) -> None:
-        """precision: "bf16", "fp32", or "auto" for bf16 where the CPU computes in it."""
-        super().__init__(size, batch_size)
-        assert device.type == "cpu"
-        core = openvino.Core()
-        if precision == "auto":
-            precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
-        try:
-            model = _convert(network, (batch_size, 3, *size))
-            compiled = core.compile_model(model, "CPU", _settings(precision))
-        except (RuntimeError, *_FAILURES) as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise EngineError(f"OpenVINO cannot compile this network: {reason}") from error
-        # What OpenVINO took, which can differ: a CPU without the instructions computes in float32.
-        taken = compiled.get_property("INFERENCE_PRECISION_HINT")
-        self.precision = "bf16" if taken == openvino.Type.bf16 else "fp32"
-        self._request: Any = compiled.create_infer_request()  # Any: openvino's class is not typed
+    @classmethod
+    def precisions(cls, device: torch.device) -> tuple[Precision, ...]:
+        """bf16 first, where the CPU computes in it; raises EngineError for anything but a CPU."""
+        if device.type != "cpu":
+            raise EngineError(f"engine 'openvino' does not run on {device.type}")
+        has_bf16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return ("bf16", "fp32") if has_bf16 else ("fp32",)
+
+    def __init__(self, build: Build) -> None:
+        super().__init__(build)
+        with _told(build):
+            model = convert(build.network, (build.batch_size, 3, *build.size))
+            compiled = openvino.Core().compile_model(model, "CPU", _settings(build.precision))
+            self._request: Any = compiled.create_infer_request()  # Any: openvino's class is not typed
 
     def _translate(self, batch: Tensor) -> Tensor:
         num_pictures = len(batch)
@@ -86,7 +77,8 @@ class OpenVinoEngine(SizedEngine):
             missing = self.batch_size - num_pictures
             batch = torch.cat([batch, batch[-1:].expand(missing, -1, -1, -1)])
         inputs = batch.detach().to("cpu", torch.float32).contiguous().numpy()
-        outputs = self._request.infer([inputs], share_inputs=True, share_outputs=True)
+        with out_of_memory_told(self.device, num_pictures, self.size):
+            outputs = self._request.infer([inputs], share_inputs=True, share_outputs=True)
         # The output is the request's own memory, which the next call fills again: copy it.
         return torch.tensor(outputs[0][:num_pictures])
 
@@ -94,7 +86,19 @@ class OpenVinoEngine(SizedEngine):
         self._request = None
 
 
-def _convert(network: nn.Module, shape: tuple[int, int, int, int]) -> Any:  # Any: openvino.Model
+@contextlib.contextmanager
+def _told(build: Build) -> Iterator[None]:
+    """Turn OpenVINO's ways of failing into ours."""
+    try:
+        with out_of_memory_told(build.device, build.batch_size, build.size):
+            yield
+    except (RuntimeError, *_FAILURES) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise EngineError(f"OpenVINO cannot compile this network: {reason}") from error
+
+
+def convert(network: nn.Module, shape: tuple[int, int, int, int]) -> Any:  # Any: openvino.Model
+    """The network as an OpenVINO model in float32 for batches of one shape (N,3,H,W)."""
     exact = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     # Tracing runs the network once; a small picture spares the minute that a large one would take.
     small = torch.zeros(1, 3, *(2 * multiple_of(network),) * 2)

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
+from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from i2itool.device import resolve_device
-from i2itool.engine.base import Engine
-from i2itool.errors import EngineError, MissingExtra
+from i2itool.engine.base import Build, Engine, EngineKind
+from i2itool.engine.cache import build_identity
+from i2itool.engine.parity import ensure_parity
+from i2itool.errors import EngineError, MissingExtra, OutOfMemory
 from i2itool.networks import multiple_of
+from i2itool.options import PRECISION_CHOICES, Precision
 
 logger = logging.getLogger("i2itool.engine")
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """An engine of the ladder.
+    """An engine of the table.
 
     needs: the package that must be there.  pip: what to install to have it.  device_types: what it runs on.
     """
@@ -34,10 +40,35 @@ class Rung:
 
 
 ENGINES: dict[str, Rung] = {
+    "tensorrt": Rung(
+        "i2itool.engine.tensorrt", "TensorRtEngine", "torch_tensorrt", "i2itool[tensorrt]", ("cuda",)
+    ),
+    "inductor": Rung("i2itool.engine.inductor", "InductorEngine", "torch", "torch", ("cuda", "cpu")),
     "openvino": Rung("i2itool.engine.openvino", "OpenVinoEngine", "openvino", "openvino", ("cpu",)),
     "eager": Rung("i2itool.engine.eager", "EagerEngine", "torch", "torch", ("cuda", "cpu")),
 }
-"""Name -> engine, in the order in which `auto` tries them."""
+"""Name -> engine."""
+
+LADDER = (
+    ("tensorrt", "cuda"),
+    ("inductor", "cuda"),
+    ("eager", "cuda"),
+    ("openvino", "cpu"),
+    ("eager", "cpu"),
+)
+"""Engines and types of device, in the order in which `auto` tries them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a user asks of an engine.
+
+    engine: "auto" or a name of `ENGINES`.  precision: "auto" or a precision.  device: as `resolve_device`.
+    """
+
+    engine: str = "auto"
+    precision: str = "auto"
+    device: str = "auto"
 
 
 def open_engine(
@@ -47,70 +78,140 @@ def open_engine(
     size: tuple[int, int],
     batch_size: int = 1,
     device: str = "auto",
+    precision: str = "auto",
+    sample: Callable[[], Tensor] | None = None,
     log_level: int = logging.INFO,
 ) -> Engine:
     """Make `network` ready for batches of up to `batch_size` pictures of one size; close it after use.
 
     name: "auto" (the fastest that works here) or a name of `ENGINES`.  size: height and width in pixels,
     multiples of what the network asks for.  device: "auto", "cpu", "cuda" or "cuda:N".
+    precision: "auto" (the engine's fastest that comes near enough to float32) or one of `PRECISIONS`.
+    sample: see `Build`; every engine but eager is held against PyTorch on it, once for each build.
     log_level: of the lines that say what was chosen and why.
-    The network itself is left as it is. Raises EngineError if the engine or the device cannot be had,
-    MissingExtra if its package is not installed.
+    The network itself is left as it is. Raises EngineError if the engine, the precision or the device cannot
+    be had, MissingExtra if its package is not installed, OutOfMemory if only memory is lacking.
     """
     _check_size(network, size, batch_size)
-    if name == "auto":
-        return _open_first(network, size, batch_size, resolve_device(device), log_level)
-    if name not in ENGINES:
-        raise EngineError(f"unknown engine: {name}", hint=f"one of auto, {', '.join(ENGINES)}")
-    rung = ENGINES[name]
-    found = _find_device(device, rung.device_types)
-    if found.type not in rung.device_types:
-        raise EngineError(
-            f"engine '{name}' does not run on {found.type}",
-            hint=f"--device {' or '.join(rung.device_types)}, or another engine",
-        )
-    engine = _load(name, rung)(network, size=size, batch_size=batch_size, device=found)
-    logger.log(log_level, "engine: %s (%s) on %s", name, engine.precision, found)
-    return engine
-
-
-def _open_first(
-    network: nn.Module, size: tuple[int, int], batch_size: int, device: torch.device, log_level: int
-) -> Engine:
-    skipped: list[str] = []
-    for name, rung in ENGINES.items():
+    wish = Wish(name, precision, device)
+    reasons: list[str] = []
+    for rung_name, where in _rungs(wish, reasons, log_level):
+        # The network's own precision; replaced by each that is tried.
+        build = Build(network, size, batch_size, where, "fp32", sample)
         try:
-            if device.type not in rung.device_types:
-                raise EngineError(f"does not run on {device.type}")
-            engine = _load(name, rung)(network, size=size, batch_size=batch_size, device=device)
+            engine = _open_best(rung_name, build, wish, log_level)
+        except OutOfMemory:
+            raise  # a smaller batch may do: the caller knows whether it can make one
         except EngineError as error:
-            logger.log(log_level, "engine %s skipped: %s", name, error)
-            skipped.append(f"{name}: {error}")
+            if name != "auto":
+                raise
+            logger.log(log_level, "engine %s skipped on %s: %s", rung_name, where, error)
+            reasons.append(f"{rung_name} on {where}: {error}")
             continue
-        logger.log(log_level, "engine: %s (%s) on %s, chosen by 'auto'", name, engine.precision, device)
+        chosen = ", chosen by 'auto'" if name == "auto" else ""
+        logger.log(log_level, "engine: %s (%s) on %s%s", rung_name, engine.precision, where, chosen)
         return engine
-    raise EngineError("no engine works here", hint="; ".join(skipped))
+    raise EngineError("no engine works here", hint="; ".join(reasons))
 
 
-def _load(name: str, rung: Rung) -> Callable[..., Engine]:
-    """The engine's class, imported; raises MissingExtra, or EngineError if its package is broken."""
+def load_kind(name: str) -> EngineKind:
+    """The class of an engine of the table; raises MissingExtra, or EngineError if its package is broken."""
+    rung = ENGINES[name]
     hint = f"pip install '{rung.pip}'"
     if find_spec(rung.needs) is None:
         raise MissingExtra(f"engine '{name}' needs the package {rung.needs}", hint=hint)
     try:
-        engine: Callable[..., Engine] = getattr(import_module(rung.module), rung.class_name)
-    except ImportError as error:
+        # Torch-TensorRT prints when it is imported, and its failures have no class of their own.
+        with contextlib.redirect_stdout(io.StringIO()):
+            kind = getattr(import_module(rung.module), rung.class_name)
+    except EngineError:
+        raise
+    except Exception as error:  # whatever a broken package raises
+        reason = str(error).strip() or type(error).__name__
         raise EngineError(
-            f"engine '{name}': {rung.needs} is installed but broken: {error}", hint=hint
+            f"engine '{name}': {rung.needs} is installed but broken: {reason.splitlines()[-1]}", hint=hint
         ) from error
+    return cast(EngineKind, kind)
+
+
+def _rungs(wish: Wish, reasons: list[str], log_level: int) -> Iterator[tuple[str, torch.device]]:
+    """The engines to try, with the device of each; why others are left out is logged and put in `reasons`."""
+    if wish.engine != "auto":
+        if wish.engine not in ENGINES:
+            raise EngineError(f"unknown engine: {wish.engine}", hint=f"one of auto, {', '.join(ENGINES)}")
+        yield wish.engine, _find_device(wish.device, wish.engine)
+        return
+    asked = None if wish.device == "auto" else resolve_device(wish.device)
+    for name, device_type in LADDER:
+        if asked is not None and asked.type != device_type:
+            why = f"asked for {asked}"
+        elif device_type == "cuda" and not torch.cuda.is_available():
+            why = "no CUDA device"
+        else:
+            yield name, asked or torch.device(device_type)
+            continue
+        # On a machine without a GPU this is no news.
+        logger.log(min(log_level, logging.DEBUG), "engine %s skipped on %s: %s", name, device_type, why)
+        reasons.append(f"{name} on {device_type}: {why}")
+
+
+def _open_best(name: str, build: Build, wish: Wish, log_level: int) -> Engine:
+    """The engine in the first precision that it can be had in and that comes near enough to float32."""
+    kind = load_kind(name)
+    precisions = _precisions(name, kind, build.device, wish.precision)
+    for precision in precisions:
+        attempt = replace(build, precision=precision)
+        try:
+            return _open_checked(name, kind, attempt)
+        except OutOfMemory:
+            raise
+        except EngineError as error:
+            if precision == precisions[-1]:
+                raise
+            level = logging.WARNING if precision == wish.precision else log_level
+            logger.log(level, "engine %s in %s skipped: %s", name, precision, error)
+    raise AssertionError("an engine has a precision at least")
+
+
+def _open_checked(name: str, kind: EngineKind, build: Build) -> Engine:
+    engine = kind(build)
+    try:
+        ensure_parity(engine, build, build_identity(name, replace(build, precision=engine.precision)))
+    except BaseException:
+        engine.close()
+        raise
     return engine
 
 
-def _find_device(device: str, device_types: tuple[str, ...]) -> torch.device:
-    """The device of that name; "auto" never picks one that an engine of `device_types` does not run on."""
-    if device == "auto" and "cuda" not in device_types:
+def _precisions(name: str, kind: EngineKind, device: torch.device, wanted: str) -> tuple[Precision, ...]:
+    """What to try, best first. Int8 is tried before the usual ones: it may turn out not to be good enough."""
+    if wanted not in PRECISION_CHOICES:
+        raise EngineError(f"unknown precision: {wanted}", hint=f"one of {', '.join(PRECISION_CHOICES)}")
+    usual = kind.precisions(device)
+    if wanted == "auto":
+        return usual
+    had = (*usual, *kind.opt_in_precisions(device))
+    if wanted not in had:
+        raise EngineError(
+            f"engine '{name}' does not compute in {wanted} on this {device.type} device",
+            hint=f"one of auto, {', '.join(had)}; or another engine",
+        )
+    return (wanted, *usual) if wanted == "int8" else (wanted,)
+
+
+def _find_device(device: str, name: str) -> torch.device:
+    """The device of that name; "auto" never picks one that the engine does not run on."""
+    types = ENGINES[name].device_types
+    if device == "auto" and "cuda" not in types:
         return torch.device("cpu")
-    return resolve_device(device)
+    found = resolve_device(device)
+    if found.type not in types:
+        reason = "no CUDA device" if device == "auto" else f"it does not run on {found.type}"
+        raise EngineError(
+            f"engine '{name}' cannot be had here: {reason}",
+            hint=f"--device {' or '.join(types)}, or another engine",
+        )
+    return found
 
 
 def _check_size(network: nn.Module, size: tuple[int, int], batch_size: int) -> None:
