@@ -67,7 +67,8 @@ def batches(frames: Iterable[Frame], batch_size: int) -> Iterator[FrameBatch]:
 
 def _stack(frames: list[Frame]) -> FrameBatch:
     return FrameBatch(
-        pixels=np.stack([frame.pixels for frame in frames]),
+        # A single frame, the usual case, is not copied.
+        pixels=frames[0].pixels[None] if len(frames) == 1 else np.stack([frame.pixels for frame in frames]),
         pts=tuple(frame.pts for frame in frames),
         durations=tuple(frame.duration for frame in frames),
         time_base=frames[0].time_base,

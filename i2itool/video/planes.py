@@ -61,16 +61,20 @@ class RgbReader:
         """
         if num_bits(picture.format) > 8:
             return self._deep(picture, tags)
-        matrix = resolved_matrix(tags, picture.width, picture.height)
+        is_rgb = picture.format.is_rgb or picture.format.has_palette
         converted = self._reformatter.reformat(
             picture,
-            format="rgb24",
-            src_colorspace=_swscale_number(matrix),
+            # swscale is four times as fast with planes than with packed pixels, and gives the same.
+            format="rgb24" if is_rgb else "gbrp",
+            src_colorspace=_swscale_number(resolved_matrix(tags, picture.width, picture.height)),
             src_color_range=tags.color_range or LIMITED_RANGE,
             dst_color_range=FULL_RANGE,
             interpolation=_SCALING,
         )
-        return np.ascontiguousarray(converted.to_ndarray(), dtype=np.uint8)
+        if is_rgb:
+            return np.ascontiguousarray(converted.to_ndarray(), dtype=np.uint8)
+        green, blue, red = (_samples(plane, np.uint8) for plane in converted.planes)
+        return cast(Pixels, cv2.merge([red, green, blue]))
 
     def _deep(self, picture: av.VideoFrame, tags: ColorTags) -> DeepPixels:
         if picture.format.is_rgb:
@@ -157,16 +161,15 @@ class RgbWriter:
             pixels = _deepened(pixels)
             rows *= 1 << (_DEEP_BITS - bits)
             rows[:, :3] /= 2**_DEEP_BITS - 1
-        planes = cast(AnyPixels, cv2.transform(pixels, rows))
+        planes = cast(list[AnyPixels], cv2.split(cv2.transform(pixels, rows)))
         name = f"yuv{subsampling}p" + ("" if bits == 8 else f"{bits}le")
         picture = av.VideoFrame(pixels.shape[1], pixels.shape[0], name)
-        for i, plane in enumerate(picture.planes):
-            samples = planes[..., i]
+        for i, samples in enumerate(planes):
             if i > 0:
                 samples = subsample(samples, subsampling, is_left_sited=self._is_left_sited)
             if not is_shallow:
                 samples = _rounded_to(cast(DeepPixels, samples), bits)
-            _samples(plane, np.uint8 if bits == 8 else np.uint16)[:] = samples
+            _samples(picture.planes[i], np.uint8 if bits == 8 else np.uint16)[:] = samples
         return picture
 
 
