@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
+from torch.utils.checkpoint import checkpoint
 
 from .augment import augment
 from .config import AdamRecipe, TrainConfig
 from .data import Batch
 from .ema import Ema
 from .pool import ImagePool
+
+Losses = dict[str, Tensor]
 
 
 class AdversarialTask:
@@ -35,15 +39,31 @@ class AdversarialTask:
         self.optimisers = {"G": _adam(generators, config.adam), "D": _adam(critics, config.adam)}
         self.averages = {name: Ema(network, config.ema) for name, network in generators.items()}
         self.pools = {name: ImagePool(config.pool_size) for name in critics}
+        if config.compile:
+            for network in self.networks.values():
+                _compile(network)
 
-    def _on_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _parts(self, batch: Batch) -> list[tuple[Tensor, Tensor]]:
+        """The pictures of A and of B in as many parts as the recipe accumulates gradients over."""
         a, b = (x.to(self.device, memory_format=torch.channels_last) for x in (batch.a, batch.b))
-        return a, b
+        count = self.config.accumulate
+        return list(zip(a.chunk(count), b.chunk(count), strict=True))
+
+    def _pass(self, network: Callable[..., Any], *inputs: Tensor) -> Any:  # Any: what the network gives
+        """Run a network; with `recompute` keep its input only, and run it again for the gradients."""
+        if self.config.recompute and torch.is_grad_enabled():
+            return checkpoint(network, *inputs, use_reentrant=False)
+        return network(*inputs)
 
     def _judge(self, critic: str, pictures: Tensor) -> list[Tensor]:
         """The scores that `critic` gives to N,3,H,W, augmented if the recipe says so."""
         scores: list[Tensor] = self.critics[critic](augment(pictures) if self.config.augment else pictures)
         return scores
+
+    def _judge_both(self, critic: str, real: Tensor, fake: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """The scores of real and of fake pictures, in one pass: no critic mixes the pictures of a batch."""
+        halves = [scores.chunk(2) for scores in self._judge(critic, torch.cat([real, fake]))]
+        return [of_real for of_real, _ in halves], [of_fake for _, of_fake in halves]
 
     def _freeze_critics(self, frozen: bool) -> None:
         for critic in self.critics.values():
@@ -53,10 +73,20 @@ class AdversarialTask:
         for name, average in self.averages.items():
             average.update(self.generators[name])
 
-    def _descend(self, optimiser: str, total: Tensor) -> None:
+    def _descend(self, optimiser: str, parts: Iterable[tuple[Tensor, Losses]]) -> Losses:
+        """One update by the mean gradient of `parts`, each an objective and the losses in it; their means.
+
+        The parts are made one by one, so that only one holds its graph.
+        """
+        count = self.config.accumulate
+        means: Losses = {}
         self.optimisers[optimiser].zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        for objective, losses in parts:
+            (objective / count).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            for name, loss in losses.items():
+                means[name] = means.get(name, 0.0) + loss.detach() / count
         self.optimisers[optimiser].step()
+        return means
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
@@ -84,6 +114,15 @@ class AdversarialTask:
             pool.pictures = [picture.to(self.device) for picture in state["pools"][name]]
 
 
+def _compile(network: nn.Module) -> None:
+    """Compile the parts of a network in place; methods call them one by one, and their names stay."""
+    for part in network.children():
+        if isinstance(part, nn.ModuleList):
+            _compile(part)
+        else:
+            part.compile()
+
+
 def _adam(networks: dict[str, nn.Module], recipe: AdamRecipe) -> optim.Adam:
     parameters = [parameter for network in networks.values() for parameter in network.parameters()]
     betas = (recipe.beta1, recipe.beta2)
@@ -100,8 +139,3 @@ def _load_adam(optimiser: optim.Adam, state: dict[str, Any]) -> None:
         for name, value in moments.items():
             if torch.is_tensor(value) and value.shape == parameter.shape:
                 moments[name] = torch.empty_like(parameter).copy_(value)
-
-
-def detached(losses: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same losses without their graphs."""
-    return {name: loss.detach() for name, loss in losses.items()}

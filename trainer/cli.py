@@ -48,6 +48,11 @@ GENERATOR_ALIASES = {
     help="Short side of pictures, px.  [default: size * 286/256]",
 )
 @click.option("--batch-size", "--batch_size", type=click.IntRange(1), help="Pictures of each domain a step.")
+@click.option(
+    "--accumulate", type=click.IntRange(1), help="Parts of a batch; only one is in memory.  [default: 1]"
+)
+@click.option("--recompute", is_flag=True, help="Compute twice to save memory: for large crops.")
+@click.option("--compile", is_flag=True, help="Compile the networks by torch.compile; needs a C++ compiler.")
 @click.option("--lr", type=float, help="Learning rate.  [default: 0.0002, UNIT 0.0001]")
 @click.option("--beta1", type=float, help="Adam's first decay.  [default: 0.5]")
 @click.option(

@@ -113,6 +113,8 @@ class TrainConfig(_Table):
     load_px: short side to which pictures are resized.  crop_px: side of the random square crop.
     gan: CycleGAN's adversarial loss.  steps: optimisation steps in all.
     augment: differentiable augmentation of what the critics see.  weights_dtype: of the exported preset.
+    accumulate: parts that a batch is worked through in; only one is in memory.  recompute: run generators
+    twice rather than keep what they compute.  compile: by torch.compile.
     """
 
     method: Method
@@ -126,6 +128,9 @@ class TrainConfig(_Table):
     crop_px: int = Field(ge=8)
     flip: bool = True
     precision: Literal["fp32", "bf16"] = "fp32"
+    accumulate: int = Field(default=1, ge=1)
+    recompute: bool = False
+    compile: bool = False
     generator: GeneratorRecipe
     critic: CriticRecipe
     adam: AdamRecipe
@@ -145,6 +150,10 @@ class TrainConfig(_Table):
     def _parts_fit(self) -> TrainConfig:
         if self.crop_px > self.load_px:
             raise ValueError(f"the crop ({self.crop_px} px) is larger than the picture ({self.load_px} px)")
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"a batch of {self.batch_size} has no {self.accumulate} equal parts (accumulate)"
+            )
         if self.generator.name not in TRAINABLE[self.method]:
             raise ValueError(f"method {self.method} cannot train generator '{self.generator.name}'")
         return self

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from i2itool.networks import build
 from i2itool.preset import Direction
 
-from .adversarial import AdversarialTask, detached
+from .adversarial import AdversarialTask, Losses
 from .config import TrainConfig
 from .data import Batch
 from .discriminators import PatchDiscriminator
@@ -35,53 +35,73 @@ class CycleGanTask(AdversarialTask):
             initialise(network)
         super().__init__(config, device, generators=generators, critics=critics)
         self._gan_loss = GAN_LOSSES[config.gan]
+        # Batch normalisation would mix what goes through a generator together.
+        self._is_batched = config.generator.hyper.get("norm") != "batch"
 
     def step(self, batch: Batch, *, progress: float) -> dict[str, float]:
         """One update of both generators, then one of both critics."""
-        real_a, real_b = self._on_device(batch)
-        losses, fake_a, fake_b = self._update_generators(real_a, real_b, progress)
-        losses |= self._update_critics({"D_A": (real_b, fake_b), "D_B": (real_a, fake_a)})
+        parts = self._parts(batch)
+        fakes: list[tuple[Tensor, Tensor]] = []
+        self._freeze_critics(True)
+        losses = self._descend("G", (self._of_generators(a, b, progress, fakes) for a, b in parts))
+        self._freeze_critics(False)
+        pairs = zip(parts, fakes, strict=True)
+        losses |= self._descend("D", (self._of_critics(*real, *fake) for real, fake in pairs))
         self._average()
         return {name: float(loss) for name, loss in losses.items()}
 
-    def _update_generators(
-        self, real_a: Tensor, real_b: Tensor, progress: float
-    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def _of_generators(
+        self, real_a: Tensor, real_b: Tensor, progress: float, fakes: list[tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, Losses]:
+        """The generators' objective and its terms; the translations, in A and in B, are left in `fakes`."""
         g_a, g_b = self.generators["G_A"], self.generators["G_B"]
         weights = self.config.cyclegan
         adversarial, cycle = weights.adversarial.at(progress), weights.cycle.at(progress)
         identity = cycle * weights.identity.at(progress)
 
-        self._freeze_critics(True)
         with self._autocast():
-            fake_b, fake_a = g_a(real_a), g_b(real_b)
+            fake_b, same_b = self._translate(g_a, real_a, real_b if identity > 0 else None)
+            fake_a, same_a = self._translate(g_b, real_b, real_a if identity > 0 else None)
             losses = {
                 "G_A": self._gan_loss(self._judge("D_A", fake_b), is_real=True),
                 "G_B": self._gan_loss(self._judge("D_B", fake_a), is_real=True),
-                "cycle_A": l1(g_b(fake_b), real_a),
-                "cycle_B": l1(g_a(fake_a), real_b),
+                "cycle_A": l1(self._pass(g_b, fake_b), real_a),
+                "cycle_B": l1(self._pass(g_a, fake_a), real_b),
             }
             total = adversarial * (losses["G_A"] + losses["G_B"])
             total = total + cycle * (losses["cycle_A"] + losses["cycle_B"])
-            if identity > 0:
-                losses["idt_A"], losses["idt_B"] = l1(g_a(real_b), real_b), l1(g_b(real_a), real_a)
+            if same_a is not None and same_b is not None:
+                losses["idt_A"], losses["idt_B"] = l1(same_b, real_b), l1(same_a, real_a)
                 total = total + identity * (losses["idt_A"] + losses["idt_B"])
-        self._descend("G", total)
-        return detached(losses), fake_a.detach(), fake_b.detach()
+        fakes.append((fake_a.detach(), fake_b.detach()))
+        return total, losses
 
-    def _update_critics(self, pictures: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        self._freeze_critics(False)
+    def _translate(
+        self, generator: nn.Module, source: Tensor, target: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """A generator's outputs for its source domain and, for the identity loss, for its target domain."""
+        if target is None:
+            return self._pass(generator, source), None
+        if not self._is_batched:
+            return self._pass(generator, source), self._pass(generator, target)
+        translated, same = self._pass(generator, torch.cat([source, target])).chunk(2)
+        return translated, same
+
+    def _of_critics(
+        self, real_a: Tensor, real_b: Tensor, fake_a: Tensor, fake_b: Tensor
+    ) -> tuple[Tensor, Losses]:
+        """The critics' objective and its terms."""
         losses = {}
         with self._autocast():
-            for name, (real, fake) in pictures.items():
+            for name, real, fake in (("D_A", real_b, fake_b), ("D_B", real_a, fake_a)):
                 fake = self.pools[name].query(fake.to(real.dtype))
-                real_loss = self._gan_loss(self._judge(name, real), is_real=True)
-                fake_loss = self._gan_loss(self._judge(name, fake), is_real=False)
-                losses[name] = 0.5 * (real_loss + fake_loss)
+                of_real, of_fake = self._judge_both(name, real, fake)
+                losses[name] = 0.5 * (
+                    self._gan_loss(of_real, is_real=True) + self._gan_loss(of_fake, is_real=False)
+                )
                 if self.config.gan == "wgangp":
                     losses[name] = losses[name] + PENALTY * gradient_penalty(self.critics[name], real, fake)
-        self._descend("D", losses["D_A"] + losses["D_B"])
-        return detached(losses)
+        return losses["D_A"] + losses["D_B"], losses
 
     def translators(self) -> dict[Direction, nn.Module]:
         """The averaged G_A and G_B."""

@@ -38,8 +38,13 @@ def make_recipe(
             name: flags[name]
             for name in ("method", "name", "steps", "crop_px", "load_px", "batch_size", "seed")
         },
-        **{name: flags[name] for name in ("gan", "pool_size", "preview_every", "checkpoint_every")},
+        **{
+            name: flags[name]
+            for name in ("gan", "pool_size", "accumulate", "preview_every", "checkpoint_every")
+        },
         "flip": False if flags["no_flip"] else None,
+        "recompute": flags["recompute"] or None,
+        "compile": flags["compile"] or None,
         "generator": generator | {"hyper": generator.get("hyper", {}) | _given(hyper)},
         "critic": {"width": flags["critic_width"], "depth": flags["critic_depth"]},
         "adam": {"rate": flags["lr"], "beta1": flags["beta1"], "policy": flags["lr_policy"]},

@@ -14,7 +14,7 @@ from i2itool.networks import build
 from i2itool.networks.unit import CoupledUnit
 from i2itool.preset import DIRECTIONS, Direction
 
-from .adversarial import AdversarialTask, detached
+from .adversarial import AdversarialTask, Losses
 from .config import TrainConfig
 from .data import Batch
 from .discriminators import UnitDiscriminator
@@ -37,36 +37,33 @@ class UnitTask(AdversarialTask):
 
     def step(self, batch: Batch, *, progress: float) -> dict[str, float]:
         """One update of both critics, then one of both VAEs."""
-        real_a, real_b = self._on_device(batch)
-        losses = self._update_critics(real_a, real_b, progress)
-        losses |= self._update_generator(real_a, real_b, progress)
+        parts = self._parts(batch)
+        self._freeze_critics(False)
+        losses = self._descend("D", (self._of_critics(a, b, progress) for a, b in parts))
+        self._freeze_critics(True)
+        losses |= self._descend("G", (self._of_generator(a, b, progress) for a, b in parts))
         self._average()
         return {name: float(loss) for name, loss in losses.items()}
 
-    def _update_critics(self, real_a: Tensor, real_b: Tensor, progress: float) -> dict[str, Tensor]:
-        self._freeze_critics(False)
+    def _of_critics(self, real_a: Tensor, real_b: Tensor, progress: float) -> tuple[Tensor, Losses]:
         losses = {}
         with self._autocast():
             with torch.no_grad():
                 fake_a, fake_b = self._cross(with_noise(self.coupled.encode(real_a, real_b)))
             for name, real, fake in (("D_A", real_a, fake_a), ("D_B", real_b, fake_b)):
-                real_loss = cross_entropy(self._judge(name, real), is_real=True)
-                fake_loss = cross_entropy(self._judge(name, fake), is_real=False)
-                losses[name] = real_loss + fake_loss
-        adversarial = self.config.unit.adversarial.at(progress)
-        self._descend("D", adversarial * (losses["D_A"] + losses["D_B"]))
-        return detached(losses)
+                of_real, of_fake = self._judge_both(name, real, fake)
+                losses[name] = cross_entropy(of_real, is_real=True) + cross_entropy(of_fake, is_real=False)
+        return self.config.unit.adversarial.at(progress) * (losses["D_A"] + losses["D_B"]), losses
 
-    def _update_generator(self, real_a: Tensor, real_b: Tensor, progress: float) -> dict[str, Tensor]:
-        self._freeze_critics(True)
+    def _of_generator(self, real_a: Tensor, real_b: Tensor, progress: float) -> tuple[Tensor, Losses]:
         with self._autocast():
             # Each picture comes back through its own VAE and crosses over to the other domain ...
-            code = with_noise(self.coupled.encode(real_a, real_b))
-            in_a, in_b = self.coupled.decode(code)
+            code = with_noise(self._pass(self.coupled.encode, real_a, real_b))
+            in_a, in_b = self._pass(self.coupled.decode, code)
             (same_a, fake_a), (fake_b, same_b) = in_a.chunk(2), in_b.chunk(2)
             # ... and each translation crosses back.
-            cycle_code = with_noise(self.coupled.encode(fake_a, fake_b))
-            cycle_a, cycle_b = self._cross(cycle_code)
+            cycle_code = with_noise(self._pass(self.coupled.encode, fake_a, fake_b))
+            cycle_a, cycle_b = self._pass(self._cross, cycle_code)
             losses = {
                 "G_A": cross_entropy(self._judge("D_A", fake_a), is_real=True),
                 "G_B": cross_entropy(self._judge("D_B", fake_b), is_real=True),
@@ -85,8 +82,7 @@ class UnitTask(AdversarialTask):
             + weights.kl_cycle.at(progress) * losses["kl_cycle"]
             + weights.likelihood_cycle.at(progress) * (losses["ll_cycle_A"] + losses["ll_cycle_B"])
         )
-        self._descend("G", total)
-        return detached(losses)
+        return total, losses
 
     def _cross(self, code: Tensor) -> tuple[Tensor, Tensor]:
         """Decode codes of A (first half) into B and codes of B (second half) into A; returns (in A, in B)."""

@@ -14,7 +14,7 @@ from i2itool.networks import build
 from i2itool.networks.unit import Unit2018Vae
 from i2itool.preset import Direction
 
-from .adversarial import AdversarialTask, detached
+from .adversarial import AdversarialTask, Losses
 from .config import TrainConfig
 from .data import Batch
 from .discriminators import MultiScaleDiscriminator
@@ -40,43 +40,44 @@ class Unit2018Task(AdversarialTask):
 
     def step(self, batch: Batch, *, progress: float) -> dict[str, float]:
         """One update of both critics, then one of both VAEs."""
-        real_a, real_b = self._on_device(batch)
-        losses = self._update_critics(real_a, real_b, progress)
-        losses |= self._update_generators(real_a, real_b, progress)
+        parts = self._parts(batch)
+        self._freeze_critics(False)
+        losses = self._descend("D", (self._of_critics(a, b, progress) for a, b in parts))
+        self._freeze_critics(True)
+        losses |= self._descend("G", (self._of_generators(a, b, progress) for a, b in parts))
         self._average()
         return {name: float(loss) for name, loss in losses.items()}
 
-    def _update_critics(self, real_a: Tensor, real_b: Tensor, progress: float) -> dict[str, Tensor]:
+    def _of_critics(self, real_a: Tensor, real_b: Tensor, progress: float) -> tuple[Tensor, Losses]:
         a, b = self.vaes["A"], self.vaes["B"]
-        self._freeze_critics(False)
         losses = {}
         with self._autocast():
             with torch.no_grad():
                 fake_a = a.dec(with_noise(b.enc(real_b)))
                 fake_b = b.dec(with_noise(a.enc(real_a)))
             for name, real, fake in (("D_A", real_a, fake_a), ("D_B", real_b, fake_b)):
-                losses[name] = self._over_scales(name, real, True) + self._over_scales(name, fake, False)
-        adversarial = self.config.unit2018.adversarial.at(progress)
-        self._descend("D", adversarial * (losses["D_A"] + losses["D_B"]))
-        return detached(losses)
+                of_real, of_fake = self._judge_both(name, real, fake)
+                losses[name] = _over_scales(of_real, is_real=True) + _over_scales(of_fake, is_real=False)
+        return self.config.unit2018.adversarial.at(progress) * (losses["D_A"] + losses["D_B"]), losses
 
-    def _update_generators(self, real_a: Tensor, real_b: Tensor, progress: float) -> dict[str, Tensor]:
+    def _of_generators(self, real_a: Tensor, real_b: Tensor, progress: float) -> tuple[Tensor, Losses]:
         a, b = self.vaes["A"], self.vaes["B"]
-        self._freeze_critics(True)
         with self._autocast():
-            code_a, code_b = a.enc(real_a), b.enc(real_b)
+            code_a, code_b = self._pass(a.enc, real_a), self._pass(b.enc, real_b)
             noisy_a, noisy_b = with_noise(code_a), with_noise(code_b)
-            fake_a, fake_b = a.dec(noisy_b), b.dec(noisy_a)
-            again_b, again_a = a.enc(fake_a), b.enc(fake_b)
+            # Each decoder takes the codes of both domains at once: it normalises them one by one.
+            same_a, fake_a = self._pass(a.dec, torch.cat([noisy_a, noisy_b])).chunk(2)
+            same_b, fake_b = self._pass(b.dec, torch.cat([noisy_b, noisy_a])).chunk(2)
+            again_b, again_a = self._pass(a.enc, fake_a), self._pass(b.enc, fake_b)
             losses = {
-                "G_A": self._over_scales("D_A", fake_a, True),
-                "G_B": self._over_scales("D_B", fake_b, True),
+                "G_A": _over_scales(self._judge("D_A", fake_a), is_real=True),
+                "G_B": _over_scales(self._judge("D_B", fake_b), is_real=True),
                 "kl": kl_to_unit_normal(code_a) + kl_to_unit_normal(code_b),
-                "recon_A": l1(a.dec(noisy_a), real_a),
-                "recon_B": l1(b.dec(noisy_b), real_b),
+                "recon_A": l1(same_a, real_a),
+                "recon_B": l1(same_b, real_b),
                 "kl_cycle": kl_to_unit_normal(again_a) + kl_to_unit_normal(again_b),
-                "cycle_A": l1(a.dec(with_noise(again_a)), real_a),
-                "cycle_B": l1(b.dec(with_noise(again_b)), real_b),
+                "cycle_A": l1(self._pass(a.dec, with_noise(again_a)), real_a),
+                "cycle_B": l1(self._pass(b.dec, with_noise(again_b)), real_b),
             }
         weights = self.config.unit2018
         total = (
@@ -86,13 +87,7 @@ class Unit2018Task(AdversarialTask):
             + weights.kl_cycle.at(progress) * losses["kl_cycle"]
             + weights.cycle.at(progress) * (losses["cycle_A"] + losses["cycle_B"])
         )
-        self._descend("G", total)
-        return detached(losses)
-
-    def _over_scales(self, critic: str, pictures: Tensor, is_real: bool) -> Tensor:
-        """The sum over scales of the least-squares loss."""
-        scores = self._judge(critic, pictures)
-        return len(scores) * least_squares(scores, is_real=is_real)
+        return total, losses
 
     def translators(self) -> dict[Direction, nn.Module]:
         """The averaged encoder of one domain with the averaged decoder of the other."""
@@ -104,3 +99,8 @@ class Unit2018Task(AdversarialTask):
         way.enc.load_state_dict(source.enc.state_dict())
         way.dec.load_state_dict(target.dec.state_dict())
         return way.to(self.device).eval()
+
+
+def _over_scales(scores: list[Tensor], *, is_real: bool) -> Tensor:
+    """The sum over scales of the least-squares loss."""
+    return len(scores) * least_squares(scores, is_real=is_real)

@@ -1,0 +1,142 @@
+"""What CycleGAN, UNIT and UNIT without its parts reach with the same number of steps and small networks.
+
+Scores are those of test pairs that no training saw, next to doing nothing. A result is written down as soon
+as its run ends, and a run that was stopped goes on: the same command, however often.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import statistics
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from i2itool.trainer.config import TrainConfig, make_config
+from i2itool.trainer.data import open_data
+from i2itool.trainer.fit import fit
+from i2itool.trainer.run import RunFolder
+
+from i2itool.console import PlainReporter, SilentReporter
+from i2itool.evaluation import PairedScores, evaluate
+from i2itool.preset import read_preset
+from i2itool.translator import Translator
+from i2itool.weights import load_network
+
+Table = dict[str, Any]  # Any: a part of a recipe
+PX = 64
+UNIT: Table = {
+    "method": "unit",
+    "generator": {"hyper": {"width": 16, "blocks": 2, "shared_blocks": 1}},
+    "critic": {"depth": 4},
+}
+# Each differs from UNIT in one thing; untied blocks stand where the shared ones were.
+VARIANTS: dict[str, Table] = {
+    "cyclegan": {"method": "cyclegan", "generator": {"hyper": {"width": 16, "blocks": 6}}},
+    "unit": UNIT,
+    "unit, nothing shared": UNIT | {"generator": {"hyper": {"width": 16, "blocks": 3, "shared_blocks": 0}}},
+    "unit, no cycle": UNIT | {"unit": {"kl_cycle": 0, "likelihood_cycle": 0}},
+    **{f"unit, critic depth {depth}": UNIT | {"critic": {"depth": depth}} for depth in (3, 5, 6)},
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `quality`."""
+    parser.add_argument("data", type=Path, help="folder with trainA, trainB, testA and testB")
+    parser.add_argument("--results", type=Path, required=True, help="JSON lines, one a run; appended to")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the runs")
+    parser.add_argument("--steps", type=int, default=1500, help="budget of each run")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", choices=VARIANTS, nargs="+", default=list(VARIANTS))
+    parser.add_argument("--table", action="store_true", help="only print what there is")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train and score what is missing in the results, seed by seed; print the table."""
+    torch.set_num_threads(arguments.threads)
+    logging.basicConfig(level=logging.WARNING)
+    for seed in range(0 if arguments.table else arguments.seeds):
+        for variant in arguments.only:
+            key = {"variant": variant, "seed": seed, "steps": arguments.steps}
+            if not any(key.items() <= result.items() for result in read(arguments.results)):
+                scores, seconds = train_and_score(arguments, variant, seed)
+                with arguments.results.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(key | asdict(scores) | {"processor_seconds": seconds}) + "\n")
+    print_table([result for result in read(arguments.results) if result["steps"] == arguments.steps])
+
+
+def read(path: Path) -> list[Table]:
+    """The results so far."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def train_and_score(arguments: argparse.Namespace, variant: str, seed: int) -> tuple[PairedScores, float]:
+    """Scores of A to B on the test pairs, and the processor time that this process spent on training."""
+    config = make_recipe(variant, seed, arguments.steps)
+    data = open_data((arguments.data / "trainA", arguments.data / "trainB"), config)
+    folder = RunFolder(arguments.work / f"{variant}-{seed}".replace(", ", "-").replace(" ", "-"))
+    began = time.process_time()
+    fit(config, data, folder, device=torch.device("cpu"), reporter=PlainReporter())
+    seconds = time.process_time() - began
+    preset = read_preset(folder.preset)
+    with Translator(load_network(preset, "a2b"), engine="eager") as translator:
+        scores = evaluate(
+            translator,
+            arguments.data / "testA",
+            arguments.data / "testB",
+            features=None,
+            size_px=None,
+            limit=None,
+            reporter=SilentReporter(),
+        )
+    assert scores.paired is not None, "the test folders hold pairs of one name"
+    return scores.paired, seconds
+
+
+def make_recipe(variant: str, seed: int, steps: int) -> TrainConfig:
+    """The weights of the papers, narrow networks, one rate for all; in fp32, which every machine has."""
+    common: Table = {
+        "name": "quality",
+        "domain_a": "satellite",
+        "domain_b": "relief",
+        "seed": seed,
+        "steps": steps,
+        "crop_px": PX,
+        "load_px": PX,
+        "flip": False,  # the light of a relief comes from one side
+        "critic": {"width": 16},
+        "adam": {"rate": 4e-4, "constant": 0.5},
+        "ema": 0.99,
+        "log_every": 50,
+        "preview_every": 500,
+        "checkpoint_every": 250,
+    }
+    return make_config(common, VARIANTS[variant])
+
+
+def print_table(results: list[Table]) -> None:
+    """Mean and deviation over seeds of each variant."""
+    print("variant                 seeds  PSNR, dB       map accuracy    SSIM            processor s")
+    for variant in VARIANTS:
+        found = [result for result in results if result["variant"] == variant]
+        if found:
+            psnr, accuracy, ssim = (spread(found, name) for name in ("psnr", "map_accuracy", "ssim"))
+            seconds = statistics.mean(result["processor_seconds"] for result in found)
+            print(f"{variant:22} {len(found):6}  {psnr:14} {accuracy:15} {ssim:15} {seconds:8.0f}")
+    for result in results[:1]:
+        nothing = [result[f"identity_{name}"] for name in ("psnr", "map_accuracy", "ssim")]
+        print("doing nothing                  " + "".join(f"{value:<16.3f}" for value in nothing))
+
+
+def spread(results: list[Table], name: str) -> str:
+    """Mean and deviation of a score."""
+    values: list[float] = [result[name] for result in results]
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.3f} +- {deviation:.3f}"
