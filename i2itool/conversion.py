@@ -33,6 +33,7 @@ from i2itool.video.segments import SEGMENT_FRAMES, SegmentWriter
 from i2itool.video.sequence import is_sequence
 from i2itool.video.sources import identity_of, open_source
 from i2itool.weights import load_network
+from i2itool.work_size import parse_work_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class ConvertKeywords(TypedDict, total=False):
     precision: str
     device: str
     batch_size: int
+    work_size: str
     codec: str | None
     crf: int
     bitrate: str | None
@@ -127,7 +129,7 @@ def convert_file(
     except AlreadyThere:
         # Or a batch that failed here would pass when it is run again.
         if options.verify:
-            _refuse_different(source, target, reporter)
+            _refuse_different(source, target, options, reporter)
         raise
     is_still = is_picture(source) and not is_sequence(source) and not is_animation(source)
     if is_still and (options.preview is not None or options.trim is not None):
@@ -150,7 +152,7 @@ def convert_file(
     else:
         converted = convert_video(source, target, translator, options, reporter)
     if options.verify:
-        _refuse_different(source, target, reporter)
+        _refuse_different(source, target, options, reporter)
     return replace(converted, seconds=time.monotonic() - started)
 
 
@@ -158,9 +160,9 @@ def _is_video_file(path: Path) -> bool:
     return path != PIPE and not is_sequence(path) and not is_animation_name(path)
 
 
-def _refuse_different(source: Path, target: Path, reporter: Reporter) -> None:
+def _refuse_different(source: Path, target: Path, options: ConvertOptions, reporter: Reporter) -> None:
     """Raise OutputError, naming what differs, if the output did not keep all but the pixels."""
-    verification = verify(source, target, reporter=reporter)
+    verification = verify(source, target, is_tonemapped=options.tonemap, reporter=reporter)
     if not verification.is_same:
         differing = ", ".join(item.name for item in verification.checks if item.verdict == "differs")
         hint = f"`i2itool verify {source} {target}` shows how"
@@ -168,13 +170,17 @@ def _refuse_different(source: Path, target: Path, reporter: Reporter) -> None:
 
 
 def open_translator(preset: Preset, options: ConvertOptions) -> Translator:
-    """The network of a preset in the direction and on the engine that are asked for; to be closed."""
+    """The network of a preset in the direction and on the engine that are asked for; to be closed.
+
+    Raises PresetError, and InputError for an impossible working size.
+    """
     return Translator(
         load_network(preset, options.direction),
         engine=options.engine,
         precision=options.precision,
         device=options.device,
         batch_size=options.batch_size,
+        work_px=parse_work_size(options.work_size, preset),
     )
 
 

@@ -39,6 +39,8 @@ class ConvertOptions(ReadOptions):
     """How `convert` works, and how it reads videos.
 
     precision: "auto", or one of `PRECISIONS`.  batch_size: frames that go through the network at once.
+    work_size: short side in pixels at which the network sees larger pictures, or "full", or "auto": as in
+    its training, where the preset tells; the result is carried to the picture's size, see `i2itool.affine`.
     codec: a codec or an encoder of FFmpeg; None for the default of the container.  crf: constant rate
     factor of the encoder, lower is better; 18 is visually lossless for x264.  bitrate: instead of crf, in
     bits per second, as 5M.  encoder_preset: the encoder's word for its speed or profile.  pixel_format:
@@ -55,6 +57,7 @@ class ConvertOptions(ReadOptions):
     precision: str = "auto"
     device: str = "auto"
     batch_size: int = 1
+    work_size: str = "auto"
     codec: str | None = None
     crf: int = 18
     bitrate: str | None = None

@@ -21,6 +21,7 @@ from i2itool.options import Direction
 from i2itool.pixels import pad_pixels, padded_size, to_levels, to_network
 from i2itool.preset import Preset, find_preset
 from i2itool.weights import load_network
+from i2itool.work_size import parse_work_size, resized, translate_at, work_size
 
 
 class Translator:
@@ -38,12 +39,15 @@ class Translator:
         precision: str = "auto",
         device: str = "auto",
         batch_size: int = 1,
+        work_px: int | None = None,
     ) -> None:
+        """work_px: short side at which the network sees larger pictures; None for their own."""
         self._network = network
         self._engine_name = engine
         self._precision = precision
         self._device = device
         self._batch_size = batch_size
+        self._work_px = work_px
         self._engine: Engine | None = None
         self._size = (0, 0)
         self._has_announced = False
@@ -54,8 +58,11 @@ class Translator:
         sample: gives N,H,W,3 real pictures of that size, on which the engine is held against PyTorch.
         Raises EngineError if the engine or the device cannot be had.
         """
-        engine = self._engine_for(padded_size(height, width, multiple_of(self._network)), sample)
-        return f"{engine.name} {engine.precision}"
+        size = self._work_size(height, width)
+        engine = self._engine_for(
+            padded_size(*size, multiple_of(self._network)), sample and (lambda: resized(sample(), size))
+        )
+        return f"{engine.name} {engine.precision} at {size[1]}x{size[0]}"
 
     def fingerprint(self) -> str:
         """SHA-256 of the network, of its layers and their weights, in hexadecimal."""
@@ -66,6 +73,13 @@ class Translator:
 
         Raises EngineError if the engine or the device cannot be had.
         """
+        return translate_at(self._work_size(*pixels.shape[1:3]), pixels, self._translate)
+
+    def _work_size(self, height: int, width: int) -> tuple[int, int]:
+        return work_size(height, width, self._work_px, multiple_of(self._network))
+
+    def _translate(self, pixels: NDArray[Levels]) -> NDArray[Levels]:
+        """The same, at the size that the pictures have."""
         height, width = pixels.shape[1:3]
         padded = pad_pixels(pixels, multiple_of(self._network))
         engine = self._engine_for(padded.shape[1:3], lambda: pixels)
@@ -87,6 +101,8 @@ class Translator:
         self.close()
 
     def _engine_for(self, size: tuple[int, int], sample: Callable[[], AnyPixels] | None) -> Engine:
+        if self._engine is not None and self._size != size and self._engine.resize(size, self._batch_size):
+            self._size = size
         if self._engine is None or self._size != size:
             self.close()
             self._engine = open_engine(
@@ -105,8 +121,8 @@ class Translator:
         return self._engine
 
     def _floats(self, pixels: AnyPixels) -> Tensor:
-        """What the engine is tried on: at most a batch of pictures, as it takes them."""
-        return to_network(pixels[: self._batch_size], multiple_of=multiple_of(self._network))
+        """What the engine is tried and calibrated on: pictures as it takes them."""
+        return to_network(pixels, multiple_of=multiple_of(self._network))
 
 
 class LoadedPreset:
@@ -128,7 +144,8 @@ class LoadedPreset:
         batch = _checked_batch(rgb)
         key = (direction, engine)
         if key not in self._translators:
-            self._translators[key] = Translator(load_network(self.preset, direction), engine=engine)
+            network, work_px = load_network(self.preset, direction), parse_work_size("auto", self.preset)
+            self._translators[key] = Translator(network, engine=engine, work_px=work_px)
         return self._translators[key].translate(batch).reshape(rgb.shape)
 
     def close(self) -> None:

@@ -67,6 +67,7 @@ LAYERS = {
     "i2itool.preset": 1,
     "i2itool.options": 1,
     "i2itool.trim": 1,
+    "i2itool.work_size": 2,
     "i2itool.console": 1,
     "i2itool.device": 1,
     "i2itool.errors": 0,

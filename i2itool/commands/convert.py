@@ -36,6 +36,13 @@ _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
 @click.option("--direction", type=click.Choice(DIRECTIONS), default=_DEFAULTS["direction"], show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), default=_DEFAULTS["batch_size"], show_default=True)
 @click.option(
+    "--work-size",
+    metavar="PX",
+    default=_DEFAULTS["work_size"],
+    show_default=True,
+    help="Short side that the network sees: auto, full or pixels.",
+)
+@click.option(
     "--engine",
     default=_DEFAULTS["engine"],
     show_default=True,

@@ -1,0 +1,195 @@
+"""A translation made at a working size, carried to the full size by local affine maps of the colours.
+
+The colour guided filter of He, Sun and Tang (arXiv:1505.00996, after ECCV 2010): round each point the small
+output is an affine map of the small input's RGB, fitted by least squares; the maps change slowly from place
+to place, so they are enlarged instead of the picture and applied to the full-size input. Edges are then the
+input's own. What the maps cannot say, light that the input does not hold, comes on top from the small output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from i2itool.frames import Levels
+
+Floats = NDArray[np.float32]
+
+# Half the side of the window of a fit, in pixels of the working size.
+RADIUS_PX = 2
+# Where colours vary by less than the root of this, of 1, they say little about the map; it is then drawn
+# towards one that only brightens or darkens, so that faint texture stays, and the identity is exact.
+_REGULARISATION = 2e-3
+_DARK, _MOST_GAIN = 3 / 255, 2.0
+# Light beside the maps counts nothing below the first, and fully from the second on; of 1.
+_FAINT, _STRONG = 0.08, 0.23
+# Variance of the input's luma round a place at which light there counts half.
+_BUSY = 2e-3
+# The maps are means over windows, so every other says all.
+_STRIDE_PX = 2
+# Lines carried at once: what belongs to them stays in the processor's cache.
+_STRIP_LINES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class AffineGrid:
+    """Local affine maps from input colours to output colours, both from 0 to 1.
+
+    maps: 3,4,h,w float32; output channel c is maps[c, :3] . RGB + maps[c, 3].
+    light: 3,h',w' float32, added on top, on a grid of its own; None if nothing is.
+    """
+
+    maps: Floats
+    light: Floats | None = None
+
+
+def fit_affine(source: NDArray[Levels], target: NDArray[Levels], *, radius: int = RADIUS_PX) -> AffineGrid:
+    """The maps that turn `source` into `target`, and the light that they leave out.
+
+    source, target: H,W,3 RGB of one size, uint8 or uint16: a picture and its translation.
+    radius: half the side of the window of each fit, in pixels.
+    """
+    x, y = _planes(source), _planes(target)
+    maps = _fit(x, y, radius)
+    height, width = x.shape[1:]
+    size = max(1, -(-width // _STRIDE_PX)), max(1, -(-height // _STRIDE_PX))
+    coarse = [
+        cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in maps.reshape(12, height, width)
+    ]
+    grid = np.stack(coarse).astype(np.float32, copy=False).reshape(3, 4, *size[::-1])
+    return AffineGrid(grid, _trusted(y - _map(maps, x), x, radius))
+
+
+def apply_affine(grid: AffineGrid, pixels: NDArray[Levels]) -> NDArray[Levels]:
+    """Map every pixel of a picture by the maps of its place.
+
+    pixels: H,W,3 RGB, uint8 or uint16, of any size.  Returns the same shape and dtype.
+    """
+    height = len(pixels)
+    grid = _in_levels(grid, float(np.iinfo(pixels.dtype).max))
+    result = np.empty_like(pixels)
+    for start in range(0, height, _STRIP_LINES):
+        lines = slice(start, min(start + _STRIP_LINES, height))
+        strip = np.moveaxis(pixels[lines], 2, 0).astype(np.float32, order="C")
+        mapped = [_mapped(grid, channel, strip, lines, height) for channel in range(3)]
+        result[lines] = cv2.merge([_saturated(plane, pixels.dtype) for plane in mapped])
+    return result
+
+
+def _mapped(grid: AffineGrid, channel: int, strip: Floats, lines: slice, height: int) -> Floats:
+    """A channel of the result in some lines, in levels."""
+    width = strip.shape[2]
+    rows = [_enlarged(plane, lines, height, width) for plane in grid.maps[channel]]
+    total = rows[3] if grid.light is None else rows[3] + _enlarged(grid.light[channel], lines, height, width)
+    for row, plane in zip(rows, strip, strict=False):
+        cv2.multiply(row, plane, dst=row)
+        cv2.add(total, row, dst=total)
+    return total
+
+
+def _enlarged(plane: Floats, lines: slice, height: int, width: int) -> Floats:
+    """Some lines of what `plane` is when it is enlarged to height x width, linearly."""
+    last = plane.shape[0] - 1
+    # Centres of pixels lie on each other, as in cv2.resize.
+    places = (np.arange(lines.start, lines.stop, dtype=np.float32) + 0.5) * (plane.shape[0] / height) - 0.5
+    places = places.clip(0, last)
+    above = np.minimum(places.astype(np.intp), max(last - 1, 0))
+    share = (places - above).astype(np.float32)[:, None]
+    rows = plane[above] * (1 - share) + plane[np.minimum(above + 1, last)] * share
+    return np.asarray(cv2.resize(rows, (width, len(rows)), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _in_levels(grid: AffineGrid, highest: float) -> AffineGrid:
+    """The same maps for levels from 0 to `highest`: only what is added changes."""
+    maps = grid.maps.copy()
+    maps[:, 3] *= highest
+    return AffineGrid(maps, None if grid.light is None else grid.light * highest)
+
+
+def _saturated(plane: Floats, dtype: np.dtype[Any]) -> NDArray[Any]:  # Any: uint8 or uint16
+    """Rounded and clipped."""
+    kind = cv2.CV_8U if dtype == np.uint8 else cv2.CV_16U
+    return np.asarray(cv2.add(plane, np.zeros(1), dtype=kind), dtype)
+
+
+def _planes(pixels: NDArray[Levels]) -> Floats:
+    """H,W,3 levels to 3,H,W from 0 to 1."""
+    floats = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    return np.ascontiguousarray(floats.transpose(2, 0, 1))
+
+
+def _fit(x: Floats, y: Floats, radius: int) -> Floats:
+    """3,4,H,W: for each pixel the weighted mean of the maps of all windows that it lies in."""
+    mean = partial(_mean, radius=radius)
+    mean_x, mean_y = [mean(plane) for plane in x], [mean(plane) for plane in y]
+    pairs = [(i, j) for i in range(3) for j in range(i, 3)]
+    covariance = {(i, j): mean(x[i] * x[j]) - mean_x[i] * mean_x[j] for i, j in pairs}
+    brightness = np.maximum(mean_x[0] + mean_x[1] + mean_x[2], _DARK)
+    gain = ((mean_y[0] + mean_y[1] + mean_y[2]) / brightness).clip(0, _MOST_GAIN)
+    # Windows with an edge know its map; flat ones beside it would only blur it.
+    weight = covariance[0, 0] + covariance[1, 1] + covariance[2, 2] + _REGULARISATION
+    total = mean(weight)
+    for i in range(3):
+        covariance[i, i] += _REGULARISATION
+    inverse = _inverse(covariance)
+    maps = np.empty((3, 4, *x.shape[1:]), np.float32)
+    for channel in range(3):
+        with_x = [mean(x[i] * y[channel]) - mean_x[i] * mean_y[channel] for i in range(3)]
+        with_x[channel] += _REGULARISATION * gain
+        offset = mean_y[channel]
+        for i in range(3):
+            parts = [inverse[min(i, j), max(i, j)] * with_x[j] for j in range(3)]
+            slope = parts[0] + parts[1] + parts[2]
+            offset = offset - slope * mean_x[i]
+            maps[channel, i] = mean(weight * slope) / total
+        maps[channel, 3] = mean(weight * offset) / total
+    return maps
+
+
+def _mean(plane: NDArray[Any], radius: int) -> Floats:
+    """Over the window round each pixel."""
+    side = 2 * radius + 1
+    return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT_101), np.float32)
+
+
+def _inverse(matrix: Mapping[tuple[int, int], Floats]) -> dict[tuple[int, int], Floats]:
+    """Of symmetric 3x3 matrices, one a pixel, by their cofactors; the upper triangles."""
+    (a, b, c), (d, e), f = (
+        (matrix[0, 0], matrix[0, 1], matrix[0, 2]),
+        (matrix[1, 1], matrix[1, 2]),
+        matrix[2, 2],
+    )
+    cofactors = {
+        (0, 0): d * f - e * e,
+        (0, 1): c * e - b * f,
+        (0, 2): b * e - c * d,
+        (1, 1): a * f - c * c,
+        (1, 2): b * c - a * e,
+        (2, 2): a * d - b * b,
+    }
+    determinant = a * cofactors[0, 0] + b * cofactors[0, 1] + c * cofactors[0, 2]
+    return {place: cofactor / determinant for place, cofactor in cofactors.items()}
+
+
+def _trusted(rest: Floats, x: Floats, radius: int) -> Floats:
+    """The part of what the maps leave over that is meant as light.
+
+    What is faint is the ringing and the texture of the small output; what lies at an edge of the input comes
+    from the small output's blur.
+    """
+    light = np.maximum(rest, 0)
+    share = ((light.max(0) - _FAINT) / (_STRONG - _FAINT)).clip(0, 1)
+    luma = x.mean(0)
+    share *= _BUSY / (_BUSY + _mean(luma * luma, radius) - _mean(luma, radius) ** 2)
+    return light * np.asarray(cv2.GaussianBlur(share, (0, 0), 1.0), np.float32)
+
+
+def _map(maps: Floats, x: Floats) -> Floats:
+    """Apply maps of the size of the picture."""
+    return np.asarray((maps[:, :3] * x).sum(1) + maps[:, 3], np.float32)

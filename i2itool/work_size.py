@@ -1,0 +1,74 @@
+"""At which size the network sees a picture, and how its result comes back to the picture's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from i2itool.affine import apply_affine, fit_affine
+from i2itool.errors import InputError
+from i2itool.frames import Levels
+from i2itool.preset import Preset
+
+# Below this there is nothing left to see.
+_LEAST_PX = 32
+
+
+def parse_work_size(text: str, preset: Preset) -> int | None:
+    """The short side in pixels that `--work-size` asks for; None for each picture's own size.
+
+    text: "full", a number of pixels, or "auto": what the network was trained on, where the preset tells.
+    Raises InputError if it is none of these.
+    """
+    if text == "full":
+        return None
+    if text == "auto":
+        return preset.training.size_px if preset.training else None
+    if not text.isascii() or not text.isdigit() or int(text) < _LEAST_PX:
+        raise InputError(f"'{text}' is no working size", hint=f"auto, full, or {_LEAST_PX} pixels or more")
+    return int(text)
+
+
+def work_size(height: int, width: int, short_px: int | None, multiple_of: int) -> tuple[int, int]:
+    """Height and width of what the network sees of a picture; those of the picture if it is no larger.
+
+    short_px: what the short side is to be; None leaves every picture as it is.
+    """
+    if short_px is None or min(height, width) <= short_px:
+        return height, width
+    scale = short_px / min(height, width)
+    sides = (max(1, round(side * scale / multiple_of)) * multiple_of for side in (height, width))
+    return tuple(sides)  # type: ignore[return-value] # of two
+
+
+def translate_at(
+    size: tuple[int, int],
+    pixels: NDArray[Levels],
+    translate: Callable[[NDArray[Levels]], NDArray[Levels]],
+) -> NDArray[Levels]:
+    """Translate pictures at another size, and carry the result to their own; see `i2itool.affine`.
+
+    size: height and width for `translate`.  pixels: N,H,W,3 uint8 or uint16 RGB; the same comes back.
+    """
+    if size == pixels.shape[1:3]:
+        return translate(pixels)
+    small = resized(pixels, size)
+    translated = translate(small)
+    return np.stack(
+        [
+            apply_affine(fit_affine(before, after), picture)
+            for before, after, picture in zip(small, translated, pixels, strict=True)
+        ]
+    )
+
+
+def resized(pixels: NDArray[Levels], size: tuple[int, int]) -> NDArray[Levels]:
+    """N,H,W,3 pictures made smaller, to a height and a width; each pixel is the mean of what it covers."""
+    if size == pixels.shape[1:3]:
+        return pixels
+    shape = size[::-1]
+    small = [cv2.resize(picture, shape, interpolation=cv2.INTER_AREA) for picture in pixels]
+    return np.stack(small).astype(pixels.dtype, copy=False)
