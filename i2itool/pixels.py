@@ -8,9 +8,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from i2itool.frames import AnyPixels, Levels, Pixels
+
+HALF_RANGE_OF_BYTES = 127.5
+"""Levels of 8 bits between -1 and 0: level / 127.5 - 1 is what a network eats."""
 
 _TORCH_DTYPES = {np.uint8: torch.uint8, np.uint16: torch.uint16}
 
@@ -42,6 +45,21 @@ def to_levels(floats: Tensor, dtype: type[Levels], *, height: int, width: int) -
     levels = cropped.add(1.0).mul_(half).round_().clamp_(0, 2 * half).to(_TORCH_DTYPES[dtype])
     pixels: NDArray[Levels] = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return pixels
+
+
+class OnBytes(nn.Module):
+    """A network that takes and gives N,H,W,3 uint8 RGB: as `to_network` and `to_pixels`, within one graph."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """pixels: N,H,W,3 uint8; returns the same."""
+        half = HALF_RANGE_OF_BYTES
+        output = self.network(pixels.permute(0, 3, 1, 2).float().div(half).sub(1.0))
+        levels: Tensor = output.float().add(1.0).mul(half).round().clamp(0, 2 * half).to(torch.uint8)
+        return levels.permute(0, 2, 3, 1)
 
 
 def _half_range(dtype: np.dtype[Any]) -> float:

@@ -24,8 +24,8 @@ class Build:
 
     network: left as it is.  size: height and width in pixels, multiples of what the network asks for.
     batch_size: the most pictures of one call.  precision: one of those that the engine has on the device.
-    sample: gives real pictures, N,3,H,W float32 in [-1, 1] of that size with 1 <= N <= batch_size, for what
-    has to be calibrated; the same ones at each call. None if there are none.
+    sample: gives real pictures, N,3,H,W float32 in [-1, 1] of that size, one or more, the same ones at each
+    call: int8 is calibrated on them, and every engine is tried on the first. None if there are none.
     """
 
     network: nn.Module
@@ -63,6 +63,10 @@ class Engine(Protocol):
         """
         ...
 
+    def resize(self, size: tuple[int, int], batch_size: int) -> bool:
+        """Serve another size and number of pictures from now on; false if that needs another build."""
+        ...
+
     def close(self) -> None:
         """Free what the engine holds; a second call does nothing."""
         ...
@@ -75,7 +79,12 @@ class Engine(Protocol):
 
 
 class EngineKind(Protocol):
-    """The class of an engine: what it could do here, and the making of one."""
+    """The class of an engine: what it could do here, and the making of one.
+
+    is_any_size: whether one build serves every size and number of pictures.
+    """
+
+    is_any_size: bool
 
     def __call__(self, build: Build) -> Engine:
         """Make the engine.
@@ -101,6 +110,7 @@ class SizedEngine(ABC):
     """What the engines of this package share: one size, checked batches, closing at the end of a block."""
 
     name: str
+    is_any_size = False
 
     def __init__(self, build: Build) -> None:
         self.size = build.size
@@ -146,6 +156,12 @@ class SizedEngine(ABC):
     @abstractmethod
     def _free(self) -> None:
         """Let go of the network."""
+
+    def resize(self, size: tuple[int, int], batch_size: int) -> bool:
+        """Serve another size; see `Engine`."""
+        if self.is_any_size and not self._is_closed:
+            self.size, self.batch_size = size, batch_size
+        return self.is_any_size and not self._is_closed
 
     def close(self) -> None:
         """Free what the engine holds; a second call does nothing."""

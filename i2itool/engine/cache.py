@@ -19,7 +19,7 @@ from pathlib import Path
 
 import platformdirs
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from i2itool.engine.base import Build
 from i2itool.errors import OutputError
@@ -118,17 +118,25 @@ def fingerprint(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def build_identity(name: str, build: Build) -> dict[str, object]:
-    """All that the engine `name` depends on, for `blob_key`: what it is made of, and where it runs."""
+def build_identity(name: str, build: Build, *, is_any_size: bool) -> dict[str, object]:
+    """All that the engine `name` depends on, for `blob_key`: what it is made of, and where it runs.
+
+    is_any_size: whether one build serves every size and number of pictures.
+    """
+    sample = build.sample() if build.sample is not None and build.precision == "int8" else None
     return {
         "engine": name,
         "network": fingerprint(build.network),
-        "size": list(build.size),
-        "batch_size": build.batch_size,
+        "shape": "any" if is_any_size else [build.batch_size, *build.size],
         "precision": build.precision,
+        "calibration": None if sample is None else _tensor_sha256(sample),
         "processor": processor_name(build.device),
         "versions": {package: _version(package) for package in _PACKAGES},
     }
+
+
+def _tensor_sha256(tensor: Tensor) -> str:
+    return hashlib.sha256(tensor.contiguous().numpy().tobytes()).hexdigest()
 
 
 def processor_name(device: torch.device) -> str:

@@ -16,6 +16,7 @@ class EagerEngine(SizedEngine):
     """Plain PyTorch in float32, on the CPU or on a CUDA device."""
 
     name = "eager"
+    is_any_size = True
 
     @classmethod
     def precisions(cls, device: torch.device) -> tuple[Precision, ...]:  # noqa: ARG003

@@ -176,7 +176,8 @@ def _open_best(name: str, build: Build, wish: Wish, log_level: int) -> Engine:
 def _open_checked(name: str, kind: EngineKind, build: Build) -> Engine:
     engine = kind(build)
     try:
-        ensure_parity(engine, build, build_identity(name, replace(build, precision=engine.precision)))
+        taken = replace(build, precision=engine.precision)
+        ensure_parity(engine, taken, build_identity(name, taken, is_any_size=kind.is_any_size))
     except BaseException:
         engine.close()
         raise
