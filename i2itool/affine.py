@@ -22,7 +22,7 @@ from i2itool.frames import Levels
 Floats = NDArray[np.float32]
 
 # Half the side of the window of a fit, in pixels of the working size.
-RADIUS_PX = 2
+RADIUS_PX = 4
 # Where colours vary by less than the root of this, of 1, they say little about the map; it is then drawn
 # towards one that only brightens or darkens, so that faint texture stays, and the identity is exact.
 _REGULARISATION = 2e-3
@@ -31,8 +31,8 @@ _DARK, _MOST_GAIN = 3 / 255, 2.0
 _FAINT, _STRONG = 0.08, 0.23
 # Variance of the input's luma round a place at which light there counts half.
 _BUSY = 2e-3
-# The maps are means over windows, so every other says all.
-_STRIDE_PX = 2
+# The maps are means over windows, so every fourth says all.
+_STRIDE_PX = 4
 # Lines carried at once: what belongs to them stays in the processor's cache.
 _STRIP_LINES = 32
 
