@@ -32,6 +32,7 @@ from i2itool.video.products import choose_product
 from i2itool.video.segments import SEGMENT_FRAMES, SegmentWriter
 from i2itool.video.sequence import is_sequence
 from i2itool.video.sources import identity_of, open_source
+from i2itool.video.spread import sampler_of
 from i2itool.weights import load_network
 from i2itool.work_size import parse_work_size
 
@@ -206,7 +207,8 @@ def convert_video(
         product = choose_product(source, reader, target, options, window)
         make_folder_of(target)
         product.check()
-        chosen = {"engine": translator.prepare(info.height, info.width), "segment_frames": segment_frames}
+        engine = translator.prepare(info.height, info.width, sampler_of(source, info, options))
+        chosen = {"engine": engine, "segment_frames": segment_frames}
         identity = job_identity(
             identity_of(source, reader),
             options,

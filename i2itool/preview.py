@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 
 from i2itool.console import Reporter
-from i2itool.errors import InputError
-from i2itool.frames import Frame, Pixels, Window
+from i2itool.frames import Frame, Pixels
 from i2itool.options import ConvertOptions
 from i2itool.pictures import write_picture
 from i2itool.stills import to_8_bits
 from i2itool.translator import Translator
 from i2itool.trim import window_of
 from i2itool.video.reader import VideoReader
+from i2itool.video.spread import spread_frames
 
 # Wide enough to see what happens; two pairs of such pictures fill a screen.
 _MOST_WIDTH_PX = 320
@@ -77,28 +77,11 @@ def contact_sheet(pairs: Sequence[Pair]) -> Pixels:
 def _frames_spread(
     source: Path, count: int, options: ConvertOptions
 ) -> Iterator[tuple[Fraction, Frame, Fraction]]:
-    """Frames in the middle of `count` equal parts, with their times and the aspect of their pixels."""
+    """Frames spread over a video, with their times and the aspect of their pixels."""
     with VideoReader(source, options) as reader:
         zero = reader.start_seconds
-        start, end = _range(reader, window_of(options.trim, zero))
-        last_pts = None
-        for i in range(count):
-            frame = reader.shown_at(start + (end - start) * Fraction(2 * i + 1, 2 * count))
-            if frame.pts != last_pts:
-                yield frame.pts * frame.time_base - zero, frame, reader.coding.sample_aspect_ratio
-            last_pts = frame.pts
-
-
-def _range(reader: VideoReader, window: Window) -> tuple[Fraction, Fraction]:
-    length = reader.length_seconds
-    if window.end is None and length is None:
-        raise InputError(f"{reader.path} does not tell how long it is", hint="give --trim with an end")
-    stops = [window.end, None if length is None else reader.start_seconds + length]
-    end = min(stop for stop in stops if stop is not None)
-    start = reader.start_seconds if window.start is None else window.start
-    if end <= start:
-        raise InputError(f"no frame of {reader.path} lies within --trim")
-    return start, end
+        for frame in spread_frames(reader, window_of(options.trim, zero), count):
+            yield frame.pts * frame.time_base - zero, frame, reader.coding.sample_aspect_ratio
 
 
 def _shrunk(pixels: Pixels, aspect: Fraction) -> Pixels:
