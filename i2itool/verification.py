@@ -11,7 +11,15 @@ from av.stream import Disposition
 from i2itool.console import Reporter, SilentReporter
 from i2itool.errors import InputError
 from i2itool.pictures import is_picture, read_picture
-from i2itool.video.color import BT470BG, BT709, LIMITED_RANGE, SMPTE170M, UNSPECIFIED, matrix_for_size
+from i2itool.video.color import (
+    BT470BG,
+    BT709,
+    LIMITED_RANGE,
+    SMPTE170M,
+    UNSPECIFIED,
+    is_hdr,
+    matrix_for_size,
+)
 from i2itool.video.comparison import (
     KEYS_OF_FILES,
     Check,
@@ -27,6 +35,7 @@ from i2itool.video.comparison import (
 )
 from i2itool.video.encoders import storable_tags
 from i2itool.video.inventory import Inventory, Picture, take_inventory
+from i2itool.video.tonemap import SDR_TAGS
 
 # What counts as the usual primaries and transfer of pictures that are shown with a matrix: those of 525 and
 # 625 lines differ little, and the transfers of all three are one curve.
@@ -50,14 +59,21 @@ class Verification:
 
 
 def verify(
-    input: str | Path, output: str | Path, *, is_fast: bool = False, reporter: Reporter | None = None
+    input: str | Path,
+    output: str | Path,
+    *,
+    is_fast: bool = False,
+    is_tonemapped: bool = False,
+    reporter: Reporter | None = None,
 ) -> Verification:
     """Compare all that a video and its conversion hold but the pixels; of two pictures, the size.
 
     Frames must be shown at the same times, within half a tick of the output's time base. What is copied must
     be the same byte for byte, at the same times within half a tick of the coarser time base.
     is_fast: count packets instead of frames where that comes to the same; the pictures are not decoded then.
-    Raises InputError if a file is missing, damaged, or a picture beside a video.
+    is_tonemapped: of an HDR video, expect the colour tags that its SDR version has.
+    Of a damaged input the frames count that a conversion shows in the place of those lost.
+    Raises InputError if a file is missing or truncated, the output damaged, or a picture beside a video.
     """
     source, target = Path(input), Path(output)
     if is_picture(source) != is_picture(target):
@@ -65,14 +81,29 @@ def verify(
     if is_picture(source):
         return Verification(source, target, (check("size", _size_of(source), _size_of(target)),))
     reports = reporter or SilentReporter()
-    before, after = (_inventory(path, is_fast=is_fast, reporter=reports) for path in (source, target))
+    after = _inventory(target, is_fast=is_fast, reporter=reports)
+    before = _inventory_before(source, after, is_fast=is_fast, reporter=reports)
+    if is_tonemapped and is_hdr(before.picture.tags):
+        before = replace(before, picture=replace(before.picture, tags=SDR_TAGS))
     return Verification(source, target, tuple(_compare(before, after)))
 
 
-def _inventory(path: Path, *, is_fast: bool, reporter: Reporter) -> Inventory:
+def _inventory_before(source: Path, after: Inventory, *, is_fast: bool, reporter: Reporter) -> Inventory:
+    """What the input holds; if it is damaged, with the frames that stand in for those lost, and a word."""
+    try:
+        before = _inventory(source, is_fast=is_fast, reporter=reporter)
+    except InputError:
+        return _inventory(source, mends=True, reporter=reporter)
+    # Of packets that are gone only a conversion notices.
+    if len(before.frames.ticks) < len(after.frames.ticks):
+        return _inventory(source, mends=True, reporter=reporter)
+    return before
+
+
+def _inventory(path: Path, *, is_fast: bool = False, mends: bool = False, reporter: Reporter) -> Inventory:
     reporter.start(f"reading {path.name}", None, unit="frames")
     try:
-        return take_inventory(path, is_fast=is_fast, on_frames=reporter.advance)
+        return take_inventory(path, is_fast=is_fast, mends=mends, on_frames=reporter.advance)
     finally:
         reporter.finish()
 

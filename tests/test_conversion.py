@@ -305,10 +305,14 @@ def test_two_ways_to_treat_hdr_exclude_each_other(make_clip: MakeClip) -> None:
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
-def test_a_transport_stream_begins_when_its_input_does(codec: str, make_clip: MakeClip) -> None:
-    # AAC begins with packets from before its first sound; these are not to lie before 0.
-    source = make_clip("clip.mp4", pts=range(30), audio_languages=["eng"], audio_start=4800)
-    target = source.with_name("a.ts")
+@pytest.mark.parametrize("audio_start", [0, 4800])
+@pytest.mark.parametrize("name", ["a.ts", "a.m2ts"])
+def test_a_transport_stream_begins_when_its_input_does(
+    codec: str, audio_start: int, name: str, make_clip: MakeClip
+) -> None:
+    # AAC begins with a packet from before its first sound, which may lie before 0.
+    source = make_clip("clip.mp4", pts=range(30), audio_languages=["eng"], audio_start=audio_start)
+    target = source.with_name(name)
     convert(source, target, preset="tiny", codec=codec, drop_unsupported=True)
     checks = {item.name: item.verdict for item in verify(source, target).checks}
     assert checks["frame times"] == checks["audio 1: times"] == "ok"

@@ -22,14 +22,19 @@ DIFFERENT = 1
 @click.argument("input", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--fast", is_flag=True, help="Count packets instead of decoding, where that comes to the same.")
+@click.option(
+    "--tonemap", is_flag=True, help="Expect an SDR version of an HDR input, as convert --tonemap makes."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
-def command(ctx: click.Context, /, input: Path, output: Path, fast: bool, as_json: bool, quiet: bool) -> None:
+def command(
+    ctx: click.Context, /, input: Path, output: Path, fast: bool, tonemap: bool, as_json: bool, quiet: bool
+) -> None:
     """Compare all that INPUT and its conversion OUTPUT hold but the pixels; exit code 1 if any differs."""
     from i2itool.verification import verify
 
-    verification = verify(input, output, is_fast=fast, reporter=open_reporter(quiet))
+    verification = verify(input, output, is_fast=fast, is_tonemapped=tonemap, reporter=open_reporter(quiet))
     if as_json:
         facts = asdict(verification) | {"is_same": verification.is_same}
         click.echo(json.dumps(facts, default=str))

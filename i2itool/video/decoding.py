@@ -14,6 +14,7 @@ from av.stream import Stream
 
 from i2itool.errors import InputError
 from i2itool.options import ReadOptions
+from i2itool.video.gaps import Gaps
 from i2itool.video.input import (
     PIPE,
     demux,
@@ -114,6 +115,19 @@ class Decoder:
         self._time_base = Fraction(self.stream.time_base or Fraction(1, 1000))
 
     def _pictures(self) -> Iterator[Picture]:
+        """Those decoded, and repeated ones where packets came to nothing, or are gone."""
+        gaps = self._gaps = Gaps(self._path, self.container.format.name, self._time_base)
+        last: Picture | None = None
+        for picture in self._pictures_of_packets():
+            if last is not None:
+                for pts in gaps.missing_before(picture.pts):
+                    yield self._repeat(last, pts, "is missing")
+                    gaps.show(pts)
+            gaps.show(picture.pts)
+            last = picture
+            yield picture
+
+    def _pictures_of_packets(self) -> Iterator[Picture]:
         """Those decoded, and where packets had stamps but came to nothing, repeated ones."""
         shown = Shown(counts_from_start=self.stream.codec_context.codec.canonical_name in _SHOW_EVERY_PACKET)
         stamps = Stamps()
@@ -131,12 +145,14 @@ class Decoder:
                     self._report(pts, "is damaged")
                     self._num_damaged += 1
                 # The first ones have no neighbour but the next.
-                yield from self._repeated(last or picture, shown.missing_before(pts))
+                for missing in shown.missing_before(pts):
+                    yield self._repeat(last or picture, missing, "cannot be decoded")
                 shown.show(pts, image)
                 last = picture
                 yield picture
         if last is not None:
-            yield from self._repeated(last, shown.missing_at_end())
+            for missing in shown.missing_at_end():
+                yield self._repeat(last, missing, "cannot be decoded")
 
     def _packets(self) -> Iterator[av.Packet[Stream]]:
         """The video's packets and the flush at the end; raises InputError if the file ends too early."""
@@ -144,6 +160,7 @@ class Decoder:
         is_damaged = False
         try:
             for packet in demux(self.container):
+                self._gaps.see(packet)
                 last_seconds = max(last_seconds, end_seconds(packet))
                 if packet.stream.index != self.stream.index:
                     continue
@@ -179,11 +196,10 @@ class Decoder:
             shown.is_damaged = True
             return []
 
-    def _repeated(self, neighbour: Picture, missing: list[int]) -> Iterator[Picture]:
-        for pts in missing:
-            self._report(pts, "cannot be decoded")
-            self._num_lost += 1
-            yield replace(neighbour, pts=pts, is_repeated=True)
+    def _repeat(self, neighbour: Picture, pts: int, trouble: str) -> Picture:
+        self._report(pts, trouble)
+        self._num_lost += 1
+        return replace(neighbour, pts=pts, is_repeated=True)
 
     def _report(self, pts: int | None, trouble: str) -> None:
         message = f"{self._path}: the frame at {self._seconds(pts)} {trouble}"

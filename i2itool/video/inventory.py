@@ -13,7 +13,9 @@ from av.stream import DataStream, Disposition, Stream
 from av.video.stream import VideoStream
 
 from i2itool.errors import InputError
+from i2itool.options import ReadOptions
 from i2itool.video.color import RGB, UNSPECIFIED, ColorTags
+from i2itool.video.decoding import Decoder
 from i2itool.video.input import demux, open_input, video_stream
 from i2itool.video.orientation import Orientation
 from i2itool.video.tally import FrameTally, Times, Track, TrackTally, codec_name
@@ -21,6 +23,9 @@ from i2itool.video.tally import FrameTally, Times, Track, TrackTally, codec_name
 # Where a packet is a frame that is shown, and tells when: VP8 has hidden frames, and AVI tells no times.
 _EXACT_FORMATS = ("mov", "matroska")
 _EXACT_CODECS = frozenset({"h264", "hevc", "vp9", "av1", "prores", "ffv1", "mjpeg", "png", "mpeg4"})
+
+# Is told how many frames have come, now and then.
+OnFrames = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,35 +74,67 @@ class Inventory:
 
 
 def take_inventory(
-    path: Path, *, is_fast: bool = False, on_frames: Callable[[int], None] | None = None
+    path: Path, *, is_fast: bool = False, mends: bool = False, on_frames: OnFrames | None = None
 ) -> Inventory:
     """Read a file to its end and list what it holds; memory grows by 8 bytes for each frame and packet.
 
     is_fast: take packets for frames where they are as good, instead of decoding.
-    on_frames: told how many frames have come, now and then.
-    Raises InputError if the file is missing, damaged or no video.
+    mends: list the frames that a conversion shows, also in the place of those that damage has taken.
+    Raises InputError if the file is missing, truncated or no video, and, without `mends`, if it is damaged.
     """
+    mended = _mended_frames(path, on_frames) if mends else None
     with open_input(path) as container:
         try:
-            return _read(container, path, is_fast=is_fast, on_frames=on_frames)
+            if mended is not None:
+                return _read(container, path, mended, is_mended=True)
+            video = _decodable(container, path)
+            frames = FrameTally(video, is_decoding=not (is_fast and _is_packet_a_frame(container, video)))
+            return _read(container, path, frames, on_frames=on_frames)
         except (av.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise InputError(f"{path} cannot be read to its end: {reason}") from error
 
 
-def _read(
-    container: InputContainer, path: Path, *, is_fast: bool, on_frames: Callable[[int], None] | None
-) -> Inventory:
+def _mended_frames(path: Path, on_frames: OnFrames | None) -> FrameTally:
+    """The frames as a conversion reads them."""
+    decoder = Decoder(path, ReadOptions())
+    try:
+        frames = FrameTally(decoder.stream, is_decoding=True)
+        for picture in decoder:
+            frames.first = frames.first or picture.image
+            frames.note(picture.pts, picture.duration)
+            if on_frames is not None:
+                on_frames(1)
+        return frames
+    finally:
+        decoder.close()
+
+
+def _decodable(container: InputContainer, path: Path) -> VideoStream:
     video = video_stream(container)
     if video.codec_context is None:
         raise InputError(f"{path}: no decoder for its video stream")
     video.thread_type = "AUTO"
-    frames = FrameTally(video, is_decoding=not (is_fast and _is_packet_a_frame(container, video)))
+    return video
+
+
+def _read(
+    container: InputContainer,
+    path: Path,
+    frames: FrameTally,
+    *,
+    is_mended: bool = False,
+    on_frames: OnFrames | None = None,
+) -> Inventory:
+    """Everything else; and the frames, unless they are known already."""
+    video = video_stream(container)
     tracks = {stream.index: TrackTally(stream) for stream in _other_streams(container, video)}
     for packet in demux(container):
-        if packet.is_corrupt:
+        if packet.is_corrupt and not is_mended:
             raise InputError(f"{path} is damaged or truncated after {float(frames.last_seconds):.3f} s")
-        if packet.stream.index == video.index:
+        if packet.stream.index == video.index and is_mended:
+            frames.see(packet)
+        elif packet.stream.index == video.index:
             num_frames = frames.add(packet)
             if on_frames is not None and num_frames:
                 on_frames(num_frames)

@@ -90,16 +90,14 @@ class FrameTally:
     def add(self, packet: av.Packet[Stream]) -> int:
         """Count the frames of a packet, and give their number."""
         before = len(self._ticks)
-        if packet.pts is not None:
-            self._is_reordered |= self._last_packet is not None and packet.pts < self._last_packet
-            self._last_packet = packet.pts
+        self.see(packet)
         if self._is_decoding or self.first is None:
             for frame in self._stream.decode(packet):
                 self.first = self.first or frame
                 if self._is_decoding:
-                    self._note(frame.pts if frame.pts is not None else frame.dts, frame.duration)
+                    self.note(frame.pts if frame.pts is not None else frame.dts, frame.duration)
         if not self._is_decoding and packet.size and not packet.is_discard:
-            self._note(packet.pts if packet.pts is not None else packet.dts, packet.duration)
+            self.note(packet.pts if packet.pts is not None else packet.dts, packet.duration)
         return len(self._ticks) - before
 
     def times(self) -> Times:
@@ -110,7 +108,14 @@ class FrameTally:
                 times.ticks[i] = times.ticks[i - 1] + 1
         return times
 
-    def _note(self, stamp: int | None, duration: int | None) -> None:
+    def see(self, packet: av.Packet[Stream]) -> None:
+        """Take note of the order of packets, without counting any frame."""
+        if packet.pts is not None:
+            self._is_reordered |= self._last_packet is not None and packet.pts < self._last_packet
+            self._last_packet = packet.pts
+
+    def note(self, stamp: int | None, duration: int | None) -> None:
+        """Count a frame, in the order of decoding."""
         if stamp is None:
             # A missing stamp goes on by the duration.
             stamp = self._ticks[-1] + max(self._duration, 1) if self._ticks else 0

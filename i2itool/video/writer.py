@@ -118,12 +118,14 @@ def _muxer(path: Path, partial: Path, others: OtherStreams | NoStreams) -> Itera
 
 def _muxer_options(path: Path, others: OtherStreams | NoStreams) -> dict[str, str]:
     suffix = path.suffix.lower()
-    if suffix in (".ts", ".m2ts", ".mts") and others.format_name == "mpegts":
-        # By default the muxer starts at a time of its own.
-        return {"mpegts_copyts": "1"}
+    # Sound may start before 0, to warm up its decoder; the muxers would move everything instead. In a
+    # transport stream, stamps are counted round a ring, so those before 0 lie just before its end.
+    as_they_are = {"avoid_negative_ts": "disabled"}
+    if suffix in (".ts", ".m2ts", ".mts"):
+        # By default the muxer starts the copy of a transport stream at a time of its own.
+        return as_they_are | ({"mpegts_copyts": "1"} if others.format_name == "mpegts" else {})
     if suffix in (".mkv", ".webm"):
-        # Sound may start before 0, to warm up its decoder; the muxer would move everything instead.
-        return {"avoid_negative_ts": "disabled"}
+        return as_they_are
     if suffix not in (".mp4", ".m4v", ".mov"):
         return {}
     options = {}

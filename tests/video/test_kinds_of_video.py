@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from i2itool.errors import InputError
 from i2itool.frames import AnyPixels
 from i2itool.options import ReadOptions
+from i2itool.verification import verify
 from i2itool.video.encoders import choose_pixel_format
 from i2itool.video.reader import VideoReader
 
@@ -128,6 +129,8 @@ def test_tone_mapped_hdr_is_tagged_as_the_sdr_that_it_is(
     expected = read_pixels(source, ReadOptions(tonemap=True))[0].astype(float)
     assert np.abs(read_pixels(target)[0] - expected).mean() / 257 < 1.5
     assert "HDR is made SDR" in caplog.text
+    assert verify(source, target, is_tonemapped=True).is_same
+    assert not verify(source, target).is_same
 
 
 def combing(pixels: AnyPixels) -> float:

@@ -12,6 +12,7 @@ import pytest
 
 from i2itool.errors import InputError
 from i2itool.options import ReadOptions
+from i2itool.verification import verify
 from i2itool.video.reader import VideoReader
 
 MakeClip = Callable[..., Path]
@@ -120,6 +121,13 @@ def test_sound_stays_in_step_with_a_damaged_video(make_clip: MakeClip, convert_a
         assert [bytes(packet) for packet in new.demux(audio=0)] == [
             bytes(packet) for packet in old.demux(audio=0)
         ]
+
+
+@pytest.mark.parametrize("keep", [0, 200])
+def test_a_damaged_input_can_be_verified(keep: int, make_clip: MakeClip, convert_as_it_is: Convert) -> None:
+    source = make_clip("clip.mp4", options=ALL_KEYS, audio_languages=["eng"])
+    damage(source, 5, keep=keep)
+    assert verify(source, convert_as_it_is(source)).is_same
 
 
 def test_a_video_without_any_frame_that_can_be_decoded_is_refused(make_clip: MakeClip) -> None:
