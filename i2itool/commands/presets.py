@@ -1,4 +1,4 @@
-"""`i2itool presets`: list and show the translators that there are."""
+"""`i2itool presets`: list, show and check the translators that there are, and keep one's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """List and show the translators that there are."""
+    """List, show and check the translators that there are, and keep your own."""
 
 
 @command.command("list")
@@ -50,6 +50,51 @@ def show_command(name: str, as_json: bool) -> None:
     click.echo(f"{'verified:':12}yes, the weights match preset.toml")
     if card is not None:
         click.echo(f"\n{card}", nl=False)
+
+
+@command.command("verify")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+def verify_command(names: tuple[str, ...]) -> None:
+    """Load the weights of the presets NAME, or of all, and say which are whole."""
+    from i2itool.errors import PresetError
+    from i2itool.preset import find_preset, list_presets
+    from i2itool.preset_store import check_preset
+
+    num_broken = 0
+    for name in names or tuple(preset.name for preset in list_presets()):
+        try:
+            check_preset(find_preset(name))
+        except PresetError as error:
+            num_broken += 1
+            click.echo(f"{name}: {error}")
+        else:
+            click.echo(f"{name}: whole")
+    if num_broken:
+        sys.exit(PresetError.exit_code)
+
+
+@command.command("add")
+@click.argument("source", metavar="PATH")
+@click.option("--name", metavar="NAME", help="Its new name; otherwise its own.")
+@click.option("--overwrite", is_flag=True, help="Replace a preset of that name.")
+def add_command(source: str, name: str | None, overwrite: bool) -> None:
+    """Copy the preset or the training run at PATH to your own presets."""
+    from i2itool.preset_store import add_preset
+
+    preset = add_preset(source, name, overwrite=overwrite)
+    click.echo(f"added {preset.name}: {preset.folder}")
+
+
+@command.command("remove")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove_command(name: str, yes: bool) -> None:
+    """Delete your own preset NAME."""
+    from i2itool.preset_store import remove_preset
+
+    if not yes:
+        click.confirm(f"delete preset {name}?", abort=True, err=True)
+    click.echo(f"removed {remove_preset(name)}")
 
 
 def _facts(preset: Preset) -> dict[str, Any]:  # Any: what JSON can hold

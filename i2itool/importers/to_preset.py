@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from i2itool.errors import InputError, OutputError, PresetError
+from i2itool.errors import InputError
 from i2itool.importers.source import Source, read_source
 from i2itool.options import Direction
 from i2itool.preset import CARD_NAME, Network, Preset, read_preset, user_presets_folder, write_preset
+from i2itool.preset_store import new_preset_folder
 from i2itool.weights import save_weights
 
 
@@ -35,20 +30,14 @@ def import_checkpoint(
     """
     if b2a_file is not None and direction == "b2a":
         raise InputError("two files for one direction", hint="--b2a goes with --direction a2b")
-    target = (folder or user_presets_folder()) / name
-    _check_name(name)
-    if target.exists() and not overwrite:
-        raise OutputError(f"preset '{name}' is already there: {target}", hint="--overwrite replaces it")
-    sources = {direction: read_source(file)}
-    if b2a_file is not None:
-        sources["b2a"] = read_source(b2a_file)
-    _check_alike(list(sources.values()))
-    try:
-        with _new_folder(target) as building:
-            _write(building, name, sources, licence)
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror}") from error
-    return read_preset(target)
+    home = folder or user_presets_folder()
+    with new_preset_folder(home, name, overwrite=overwrite) as building:
+        sources = {direction: read_source(file)}
+        if b2a_file is not None:
+            sources["b2a"] = read_source(b2a_file)
+        _check_alike(list(sources.values()))
+        _write(building, name, sources, licence)
+    return read_preset(home / name)
 
 
 def _check_alike(sources: list[Source]) -> None:
@@ -59,35 +48,6 @@ def _check_alike(sources: list[Source]) -> None:
                 f"{other.file} and {first.file} hold different networks",
                 hint="both directions of a preset share one network; make two presets",
             )
-
-
-def _check_name(name: str) -> None:
-    try:
-        Preset(name=name, summary="", network=Network(name="resnet"))
-    except ValidationError as error:
-        raise PresetError(
-            f"impossible preset name: {name!r}", hint="a letter or digit, then letters, digits, '.', '_', '-'"
-        ) from error
-
-
-@contextlib.contextmanager
-def _new_folder(target: Path) -> Iterator[Path]:
-    """A folder beside `target` that takes its name and place when the block ends well, else goes away."""
-    building = target.with_name(f".{target.name}.{os.getpid()}.new")
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    building.mkdir(parents=True)
-    try:
-        yield building
-        if target.exists():
-            target.rename(old)
-        building.rename(target)
-    except BaseException:
-        if old.exists():
-            old.rename(target)
-        raise
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _write(folder: Path, name: str, sources: dict[Direction, Source], licence: str) -> None:
