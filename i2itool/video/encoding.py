@@ -27,6 +27,7 @@ from i2itool.video.encoders import (
 )
 from i2itool.video.packets import Encoded
 from i2itool.video.planes import RgbWriter
+from i2itool.video.rate import constant_rate
 
 # Only a ratio; where a container names no rate, time stamps still tell the truth.
 _RATE_IF_UNKNOWN = Fraction(25)
@@ -56,15 +57,26 @@ class Encoding:
     may_reorder: bool
 
     @classmethod
-    def choose(cls, path: Path, info: VideoInfo, coding: PictureCoding, asked: ConvertOptions) -> Encoding:
-        """What suits a file called `path`; raises OutputError if nothing does."""
+    def choose(
+        cls,
+        path: Path,
+        info: VideoInfo,
+        coding: PictureCoding,
+        asked: ConvertOptions,
+        *,
+        source: Path | None = None,
+    ) -> Encoding:
+        """What suits a file called `path`; raises OutputError if nothing does.
+
+        source: the video that it is made from, which is read if its times are not sure to fit.
+        """
         name = choose_encoder(path, asked.codec)
         container = _container_format(path)
         # AVI stores no time stamps, so frames must lie in the order in which they are shown. A transport
         # stream holds no negative ones, which reordering needs at the start: everything would come later.
         may_reorder = container.name not in ("avi", "mpegts")
         if container.name == "avi":
-            _refuse_variable_rate(info)
+            info = _counted_in_frames(info, source)
         pixel_format = asked.pixel_format or choose_pixel_format(
             name, coding.pixel_format, width=info.width, height=info.height
         )
@@ -130,6 +142,7 @@ class FrameEncoder:
         self._context.options = dict(encoding.options)
         if encoding.has_global_header:
             self._context.flags |= Flags.global_header
+        self._time_base = encoding.info.time_base
         self._tags = storable_tags(encoding.codec, encoding.coding.tags)
         left = is_left_sited(encoding.codec)
         self._to_planes = RgbWriter(encoding.pixel_format, self._tags, is_left_sited=left)
@@ -140,12 +153,18 @@ class FrameEncoder:
     def encode(self, frame: Frame) -> Iterator[Encoded]:
         """Take a frame; give the packets that are ready, with the stamps of their frames."""
         picture = self._to_planes(frame.pixels)
-        picture.pts, picture.time_base = frame.pts, self._context.time_base
+        pts, duration = (self._in_ticks(ticks, frame.time_base) for ticks in (frame.pts, frame.duration))
+        picture.pts, picture.time_base = pts, self._context.time_base
         # ProRes writes into each picture what the picture says, not what the context does.
         picture.colorspace, picture.color_range = self._tags.matrix, self._tags.color_range
         picture.color_primaries, picture.color_trc = self._tags.primaries, self._tags.transfer
-        self._durations[frame.pts] = frame.duration
+        self._durations[pts] = duration
         return self._packets(picture)
+
+    def _in_ticks(self, ticks: int, time_base: Fraction) -> int:
+        """Ticks of the video that is made; of a longer one in AVI, which counts frames."""
+        is_same = time_base == self._time_base
+        return ticks if is_same else round(ticks * time_base / self._time_base)
 
     def finish(self) -> Iterator[Encoded]:
         """The packets that are left; nothing can be encoded after that."""
@@ -184,7 +203,14 @@ def _container_format(path: Path) -> ContainerFormat:
         ) from error
 
 
-def _refuse_variable_rate(info: VideoInfo) -> None:
+def _counted_in_frames(info: VideoInfo, source: Path | None) -> VideoInfo:
     """AVI counts frames in ticks: with ticks finer than frames it would fill up with empty ones."""
-    if info.time_base * (info.rate or _RATE_IF_UNKNOWN) * 2 < 1:
-        raise OutputError("AVI cannot hold the time stamps of this video", hint="choose .mkv or .mp4 with -o")
+    if info.time_base * (info.rate or _RATE_IF_UNKNOWN) * 2 >= 1:
+        return info
+    rate = None if source is None else constant_rate(source)
+    if rate is None:
+        raise OutputError(
+            "AVI cannot hold the time stamps of this video: its rate varies",
+            hint="choose .mkv or .mp4 with -o",
+        )
+    return replace(info, rate=rate, time_base=1 / rate)

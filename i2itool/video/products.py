@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
@@ -66,15 +67,16 @@ def choose_product(
     """
     is_file = isinstance(source, VideoReader) and path != PIPE
     if not is_sequence(target) and not is_animation_name(target):
-        encoding = Encoding.choose(target, source.info, source.coding, options)
+        origin = path if is_file else None
+        encoding = Encoding.choose(target, source.info, source.coding, options, source=origin)
         file = VideoFile(
             target,
-            path if is_file else None,
+            origin,
             source.stream_index if isinstance(source, VideoReader) else 0,
             encoding,
             drop_unsupported=options.drop_unsupported,
         )
-        return VideoProduct(file, window)
+        return VideoProduct(file, window, source.info.time_base)
     say_what_is_left(path, source, target)
     if is_sequence(target):
         first = source.first_number if isinstance(source, SequenceReader) else FIRST_NUMBER
@@ -100,10 +102,14 @@ def say_what_is_left(path: Path, source: Source, target: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class VideoProduct:
-    """A video file, of pieces that are packets. window: the part of the source that was asked for."""
+    """A video file, of pieces that are packets.
+
+    window: the part of the source that was asked for.  time_base: the length of the source's ticks.
+    """
 
     file: VideoFile
     window: Window
+    time_base: Fraction
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -124,7 +130,7 @@ class VideoProduct:
         window = self.window
         if window.start is not None:
             # With sound from before the first frame, the picture would begin late.
-            start = job.segments[0].first_pts * self.file.encoding.info.time_base
+            start = job.segments[0].first_pts * self.time_base
             window = Window(start, window.end)
         packets = read_segments(job.folder, job.segments)
         depth = max(segment.reorder_depth for segment in job.segments)
