@@ -11,12 +11,12 @@ from typing import TypedDict, Unpack
 
 from i2itool.console import Reporter, SilentReporter
 from i2itool.errors import AlreadyThere, InputError, OutputError
-from i2itool.frames import batches
 from i2itool.locks import exclusive
-from i2itool.options import ConvertOptions, Deinterlace, Direction, OnError
+from i2itool.options import ConvertOptions, Deinterlace, Direction, OnError, Smooth
 from i2itool.pictures import is_picture
 from i2itool.preset import Preset, find_preset
 from i2itool.preview import preview_path, preview_video
+from i2itool.smoothing import check_smoothing, passing
 from i2itool.still_writer import write_still
 from i2itool.stills import read_still
 from i2itool.streaming import stream_video
@@ -24,7 +24,7 @@ from i2itool.targets import make_folder_of, refuse_existing, refuse_other_than_f
 from i2itool.translator import Translator
 from i2itool.trim import parse_trim, window_of
 from i2itool.verification import verify
-from i2itool.video.ahead import ReadAhead, WriteBehind
+from i2itool.video.ahead import WriteBehind
 from i2itool.video.animation import is_animation, is_animation_name
 from i2itool.video.input import PIPE
 from i2itool.video.job import job_identity, open_job
@@ -77,6 +77,9 @@ class ConvertKeywords(TypedDict, total=False):
     deinterlace: Deinterlace
     tonemap: bool
     assume_sdr: bool
+    smooth: Smooth
+    smooth_strength: float
+    smooth_lookahead: int
     verify: bool
     overwrite: bool
     restart: bool
@@ -219,15 +222,16 @@ def convert_video(
             # Another process may have finished it while this one was getting ready.
             refuse_existing(source, target, overwrite=options.overwrite)
             with (
-                ReadAhead(reader.frames(window, job.position)) as frames,
+                passing(reader.frames(window, job.position), translator, options, job.state) as frames,
                 SegmentWriter(job, product.open_piece, segment_frames=segment_frames) as writer,
                 WriteBehind(writer) as sink,
                 _reporting(reporter, source.name, info.num_frames, done=job.num_frames, unit="frames"),
             ):
-                for batch in batches(frames, options.batch_size):
-                    for frame in batch.with_pixels(translator.translate(batch.pixels)).frames():
-                        sink.write(frame)
-                    reporter.advance(len(batch.pts))
+                for place, passed in enumerate(frames, start=1):
+                    if place % segment_frames == 0:
+                        job.keep(passed.frame.pts, passed.state())
+                    sink.write(passed.frame)
+                    reporter.advance()
             if not job.segments:
                 raise InputError(f"no frame of {source} lies within --trim")
             product.join(job)
@@ -264,3 +268,4 @@ def _check(options: ConvertOptions) -> None:
     if options.verify and (options.trim is not None or options.preview is not None):
         raise InputError("--verify compares whole files, so it does not go with --trim and --preview")
     parse_trim(options.trim or ":")
+    check_smoothing(options)

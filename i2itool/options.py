@@ -10,9 +10,13 @@ DIRECTIONS: tuple[Direction, ...] = ("a2b", "b2a")
 OnError = Literal["repeat", "fail"]
 Deinterlace = Literal["auto", "off"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
+Smooth = Literal["auto", "recursion", "ema", "off"]
+ExportFormat = Literal["onnx", "pt2", "openvino"]
 ON_ERROR: tuple[OnError, ...] = ("repeat", "fail")
 DEINTERLACE: tuple[Deinterlace, ...] = ("auto", "off")
+SMOOTH: tuple[Smooth, ...] = ("auto", "recursion", "ema", "off")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16", "int8")
+EXPORT_FORMATS: tuple[ExportFormat, ...] = ("onnx", "pt2", "openvino")
 PRECISION_CHOICES = ("auto", *PRECISIONS)
 
 
@@ -47,6 +51,8 @@ class ConvertOptions(ReadOptions):
     FFmpeg's name; None for the nearest to the input's.  encoder_options: each NAME=VALUE, over all others.
     drop_unsupported: leave out what the container cannot hold.
     rate: of numbered pictures, in frames per second, as 30 or 30000/1001; None for 25.
+    smooth: how the frames of a video are steadied, see `i2itool.temporal`; "auto" is recursion.
+    smooth_strength: 0 for none to 1.  smooth_lookahead: frames that recursion may look ahead.
     trim: START:END of a video, see `i2itool.trim`.  preview: make a contact sheet of so many frames
     instead.  verify: at the end, fail unless all but the pixels was kept.  restart: discard what an
     interrupted run has finished.
@@ -66,6 +72,9 @@ class ConvertOptions(ReadOptions):
     encoder_options: tuple[str, ...] = ()
     drop_unsupported: bool = False
     rate: str | None = None
+    smooth: Smooth = "auto"
+    smooth_strength: float = 1.0
+    smooth_lookahead: int = 0
     trim: str | None = None
     preview: int | None = None
     verify: bool = False

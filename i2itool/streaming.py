@@ -7,11 +7,11 @@ from pathlib import Path
 
 from i2itool.console import Reporter
 from i2itool.errors import InputError
-from i2itool.frames import batches
 from i2itool.options import ConvertOptions
+from i2itool.smoothing import passing
 from i2itool.translator import Translator
 from i2itool.trim import window_of
-from i2itool.video.ahead import ReadAhead, WriteBehind
+from i2itool.video.ahead import WriteBehind
 from i2itool.video.input import PIPE
 from i2itool.video.products import say_what_is_left
 from i2itool.video.sources import open_source
@@ -31,18 +31,17 @@ def stream_video(
         window = window_of(options.trim, opened.start_seconds)
         say_what_is_left(source, opened, PIPE)
         with (
-            ReadAhead(opened.frames(window)) as frames,
+            passing(opened.frames(window), translator, options) as frames,
             Y4mWriter(opened.info, opened.coding) as writer,
             WriteBehind(writer) as sink,
             ExitStack() as exits,
         ):
             reporter.start(source.name, opened.info.num_frames)
             exits.callback(reporter.finish)
-            for batch in batches(frames, options.batch_size):
-                for frame in batch.with_pixels(translator.translate(batch.pixels)).frames():
-                    sink.write(frame)
-                num_frames += len(batch.pts)
-                reporter.advance(len(batch.pts))
+            for passed in frames:
+                sink.write(passed.frame)
+                num_frames += 1
+                reporter.advance()
             if num_frames == 0:
                 raise InputError(f"no frame of {source} lies within --trim")
     return num_frames, opened.num_repeated

@@ -100,7 +100,9 @@ def test_a_video_is_translated_beside_its_input(make_clip: MakeClip) -> None:
     source = make_clip("clip.mp4", audio_languages=["eng"])
     reporter = CountingReporter()
 
-    result = convert(source, preset="tiny", engine="eager", crf=4, batch_size=5, reporter=reporter)
+    result = convert(
+        source, preset="tiny", engine="eager", crf=4, batch_size=5, smooth="off", reporter=reporter
+    )
 
     assert result.output == source.with_name("clip_tiny.mp4")
     assert result.num_frames == reporter.done == 12
@@ -116,7 +118,7 @@ def test_a_video_is_translated_beside_its_input(make_clip: MakeClip) -> None:
 def test_the_batch_size_changes_nothing(batch_size: int, make_clip: MakeClip) -> None:
     source = make_clip("clip.mp4")
     target = source.with_name("out.mkv")
-    options = ConvertOptions(codec="ffv1", batch_size=batch_size)
+    options = ConvertOptions(codec="ffv1", batch_size=batch_size, smooth="off")
     with Translator(Negative(), engine="eager", batch_size=batch_size) as translator:
         assert convert_video(source, target, translator, options, SilentReporter()).num_frames == 12
     error = read_frames(target).astype(int) - (255 - read_frames(source))

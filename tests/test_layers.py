@@ -30,6 +30,7 @@ LAYERS = {
     "i2itool.trainer.fit": 5,
     "i2itool.trainer.standing": 5,
     "i2itool.trainer.holdout": 5,
+    "i2itool.trainer.material": 5,
     "i2itool.trainer.export": 5,
     "i2itool.engine": 4,
     "i2itool.video": 4,

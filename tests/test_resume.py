@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 from i2itool.console import SilentReporter
@@ -35,12 +36,12 @@ SEGMENT_FRAMES = 4
 
 
 class Negative(nn.Module):
-    """Turns pictures into their negatives."""
+    """Turns pictures into their negatives, the brightness of which flickers: the smoother has work to do."""
 
     multiple_of = 4
 
     def forward(self, x: Tensor) -> Tensor:
-        return -x
+        return 0.2 * torch.sin(2000 * x.mean((1, 2, 3), keepdim=True)) - 0.8 * x
 
 
 class Half(Negative):
@@ -271,6 +272,8 @@ def stopped(make_clip: MakeClip) -> tuple[Path, Path]:
         ({"codec": "libx265"}, "setting codec libx264 -> libx265"),
         ({"trim": "0:0.4"}, "setting trim None -> 0:0.4"),
         ({"batch_size": 2}, "setting batch_size 1 -> 2"),
+        ({"smooth": "off"}, "setting smooth auto -> off"),
+        ({"smooth_strength": 0.5}, "setting smooth_strength 1.0 -> 0.5"),
         ({"network": Half()}, "network"),
     ],
 )
@@ -325,6 +328,50 @@ def test_damaged_pieces_are_made_again(damage: str, stopped: tuple[Path, Path]) 
         case "journal garbage":
             journal.write_bytes(os.urandom(500))
     run(source, target)
+    run(source, source.with_name("whole.mp4"))
+    assert target.read_bytes() == source.with_name("whole.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("options", [{"smooth": "ema"}, {"smooth_lookahead": 2}, {"smooth": "off"}])
+def test_every_way_to_smooth_resumes_bit_for_bit(options: dict[str, Any], make_clip: MakeClip) -> None:
+    source = make_clip("clip.mp4", pts=range(20))
+    target = source.with_name("out.mp4")
+    crash(source, target, 10, **options)
+    crash(source, target, 9, **options)
+    assert finished(target)
+    run(source, target, **options)
+    run(source, source.with_name("whole.mp4"), **options)
+    assert target.read_bytes() == source.with_name("whole.mp4").read_bytes()
+
+
+def test_smoothing_changes_the_file(make_clip: MakeClip) -> None:
+    source = make_clip("clip.mp4", pts=range(20))
+    for smooth in ("off", "auto"):
+        run(source, source.with_name(f"{smooth}.mp4"), smooth=smooth)
+    assert source.with_name("auto.mp4").read_bytes() != source.with_name("off.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "remove all"])
+def test_a_damaged_state_of_the_smoother_costs_pieces_and_no_more(
+    damage: str, stopped: tuple[Path, Path]
+) -> None:
+    source, target = stopped
+    states = sorted(work_folder(target).glob("*.npz"))
+    assert len(states) == 2
+    data = states[-1].read_bytes()
+    match damage:
+        case "flip":
+            states[-1].write_bytes(data[:90] + bytes([data[90] ^ 1]) + data[91:])
+        case "cut":
+            states[-1].write_bytes(data[:-1])
+        case "remove":
+            states[-1].unlink()
+        case "remove all":
+            for state in states:
+                state.unlink()
+    before, last = len(finished(target)), CountingReporter()
+    run(source, target, last)
+    assert last.before == (0 if damage == "remove all" else (before - 1) * SEGMENT_FRAMES)
     run(source, source.with_name("whole.mp4"))
     assert target.read_bytes() == source.with_name("whole.mp4").read_bytes()
 

@@ -36,7 +36,7 @@ VARIABLE_RATE = (0, 1, 3, 4, 9, 10)
 def stream(source: Path, target: Path, **options: Any) -> int:  # Any: fields of ConvertOptions
     with Translator(Identity(), engine="eager") as translator:
         return convert_file(
-            source, target, translator, ConvertOptions(**options), SilentReporter()
+            source, target, translator, ConvertOptions(**{"smooth": "off", **options}), SilentReporter()
         ).num_frames
 
 

@@ -15,7 +15,7 @@ import click
 
 from i2itool.console import open_reporter, printable
 from i2itool.errors import I2IError
-from i2itool.options import DEINTERLACE, DIRECTIONS, ON_ERROR, PRECISION_CHOICES, ConvertOptions
+from i2itool.options import DEINTERLACE, DIRECTIONS, ON_ERROR, PRECISION_CHOICES, SMOOTH, ConvertOptions
 
 if TYPE_CHECKING:
     from i2itool.jobs.outcome import Outcome
@@ -114,6 +114,28 @@ _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
 )
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Files to work on at once."
+)
+@click.option(
+    "--smooth",
+    type=click.Choice(SMOOTH),
+    default=_DEFAULTS["smooth"],
+    show_default=True,
+    help="How to keep videos from flickering.",
+)
+@click.option(
+    "--smooth-strength",
+    type=click.FloatRange(0, 1),
+    default=_DEFAULTS["smooth_strength"],
+    show_default=True,
+    help="0 leaves each frame as the network gives it.",
+)
+@click.option(
+    "--smooth-lookahead",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=_DEFAULTS["smooth_lookahead"],
+    show_default=True,
+    help="Frames to look ahead: steadier, and slower.",
 )
 @click.option("--trim", metavar="START:END", default=_DEFAULTS["trim"], help="Only a part of a video.")
 @click.option(

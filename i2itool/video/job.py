@@ -7,11 +7,12 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import av
+import cv2
 
 from i2itool import __version__
 from i2itool.errors import OutputError
@@ -28,11 +29,14 @@ from i2itool.video.journal import (
     write_journal,
 )
 from i2itool.video.segments import Segment
+from i2itool.video.state import State, read_state, write_state
 
 logger = logging.getLogger("i2itool.video.job")
 
 # Stands in the folder while numbered pictures get their names: those that have theirs are the job's own.
 _PUBLISHING = "publishing"
+# States are large, and only the last one is needed; the one before, if the last piece is found damaged.
+_STATES_KEPT = 2
 # Options that change how a conversion goes, but not what comes out.
 _WITHOUT_EFFECT = ("overwrite", "restart", "preview", "verify", "device", "max_pixels")
 
@@ -45,6 +49,7 @@ class Job:
         self.folder = work_folder(target)
         self.identity = identity
         self.segments = segments
+        self._states: dict[int, State] = {}
 
     @property
     def num_frames(self) -> int:
@@ -61,10 +66,28 @@ class Job:
         """A name for the whole file, as long as it is not whole; its suffix is that of the target."""
         return self.folder / f"whole{self.target.suffix}"
 
+    @property
+    def state(self) -> State:
+        """What the frames behind the finished pieces depend on, as it was kept; empty if on nothing."""
+        if not self.segments or not self.segments[-1].state_sha256:
+            return {}
+        return read_state(self.segments[-1].state_path(self.folder))
+
+    def keep(self, pts: int, state: State) -> None:
+        """Remember what the frames behind the one at `pts` depend on, for the piece that ends with it."""
+        if state:
+            self._states[pts] = state
+
     def note(self, segment: Segment) -> None:
         """Enter a finished piece into the journal."""
+        state = self._states.pop(segment.last_pts, None)
+        if state is not None:
+            digest = write_state(segment.state_path(self.folder), state)
+            segment = replace(segment, state_sha256=digest)
         append_segment(self.folder, segment)
         self.segments.append(segment)
+        for done in self.segments[-1 - _STATES_KEPT : -_STATES_KEPT]:
+            done.state_path(self.folder).unlink(missing_ok=True)
 
     def publish(self) -> None:
         """Give the whole file its name, and remove the folder: the job is done."""
@@ -102,7 +125,12 @@ def job_identity(
     settings = json.loads(
         json.dumps({key: value for key, value in asdict(options).items() if key not in _WITHOUT_EFFECT})
     )
-    versions = {"i2itool": __version__, "av": av.__version__, "torch": version("torch")}
+    versions = {
+        "i2itool": __version__,
+        "av": av.__version__,
+        "cv2": cv2.__version__,
+        "torch": version("torch"),
+    }
     return {"source": source, "network": network, "setting": settings | dict(chosen), "version": versions}
 
 
@@ -156,10 +184,14 @@ def _take_up(target: Path, identity: Identity, *, restart: bool) -> Job:
             f"of another job: {', '.join(changes)}",
             hint="--restart discards them; or ask for what was asked before",
         )
+    while segments and not segments[-1].can_be_followed(folder):
+        segments.pop()
     if segments:
         logger.info("%s: going on behind %d frames", target, sum(segment.num_frames for segment in segments))
     job = Job(target, identity, segments)
-    kept = {segment.path(folder) for segment in segments} | {folder / FILE_NAME, folder / _PUBLISHING}
+    kept = {folder / FILE_NAME, folder / _PUBLISHING}
+    kept |= {segment.path(folder) for segment in segments}
+    kept |= {segment.state_path(folder) for segment in segments[-_STATES_KEPT:]}
     _remove_all_but(kept, folder)
     write_journal(folder, identity, segments)
     return job

@@ -25,7 +25,8 @@ class Segment:
 
     index: its place among the pieces, from 0.  first_pts, last_pts: of its frames, in the video's time base.
     reorder_depth: by how many places its packets are out of order.  sha256: of its file, or of all its files.
-    kind: "packets" or "pictures".
+    kind: "packets" or "pictures".  state_sha256: of the file that holds what the next piece depends on; empty
+    if that is nothing.
     """
 
     index: int
@@ -35,6 +36,7 @@ class Segment:
     reorder_depth: int
     sha256: str
     kind: str = "packets"
+    state_sha256: str = ""
 
     def path(self, folder: Path) -> Path:
         """Where it lies in the folder of its job."""
@@ -44,6 +46,17 @@ class Segment:
         """Whether what it consists of is there and as it was written."""
         try:
             return hash_piece(self.path(folder)) == self.sha256
+        except OSError:
+            return False
+
+    def state_path(self, folder: Path) -> Path:
+        """Where what the next piece depends on lies in the folder of its job."""
+        return segment_path(folder, self.index, "npz")
+
+    def can_be_followed(self, folder: Path) -> bool:
+        """Whether what the next piece depends on is there and as it was written."""
+        try:
+            return not self.state_sha256 or hash_file(self.state_path(folder)) == self.state_sha256
         except OSError:
             return False
 

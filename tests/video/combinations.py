@@ -142,7 +142,7 @@ def measure(combination: Combination, law: Law, folder: Path) -> Loss:
     target = folder / f"target{combination.container}"
     write_clip(source, combination.clip)
     with Translator(Identity(), engine="eager") as translator:
-        options = ConvertOptions(**{**combination.options, **law.options})
+        options = ConvertOptions(**{"smooth": "off", **combination.options, **law.options})
         convert_video(source, target, translator, options, SilentReporter())
     before, after = rgb(source), rgb(target)
     error = after - before

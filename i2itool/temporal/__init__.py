@@ -1,0 +1,1 @@
+"""Steady videos: the motion of the input, and what it tells of the output."""

@@ -1,0 +1,63 @@
+"""Pictures and fields on smaller grids. Every grid spans the whole picture, whatever its size."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from i2itool.frames import AnyPixels, Pixels
+
+Field = NDArray[np.float32]
+"""H,W float32, contiguous."""
+
+# Of the work grid, on which motion is found: finer costs more and gains little.
+WORK_PX = 480
+
+
+def work_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of the work grid of a picture: its own size, or `WORK_PX` for the long side."""
+    scale = min(1.0, WORK_PX / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def shrink(pixels: AnyPixels) -> Pixels:
+    """A picture (H,W,3 uint8 or uint16) on its work grid, by means of areas, as uint8."""
+    size = work_size(*pixels.shape[:2])
+    small = np.ascontiguousarray(pixels)
+    # Halving is many times as fast as any other ratio.
+    while _is_halved_exactly(small.shape[:2], size):
+        small = _means(small, (small.shape[0] // 2, small.shape[1] // 2))
+    small = _means(small, size)
+    return small.astype(np.uint8) if small.dtype == np.uint8 else np.rint(small / 257.0).astype(np.uint8)
+
+
+def coarsen(field: Field, size: tuple[int, ...]) -> Field:
+    """A field on a smaller grid of `size` (height, width), by means of areas."""
+    if field.shape == size:
+        return field
+    return np.asarray(cv2.resize(field, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
+
+
+def refine(field: Field, size: tuple[int, ...]) -> Field:
+    """A field (h,w or h,w,C float32) on a larger grid of `size` (height, width), bilinearly."""
+    if field.shape[:2] == size:
+        return field
+    return np.asarray(cv2.resize(field, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def luma(pixels: AnyPixels) -> Field:
+    """Brightness (BT.601) of a picture (H,W,3 RGB, uint8 or uint16) as H,W float32 from 0 to 255."""
+    gray = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    return np.multiply(gray, np.float32(1 if pixels.dtype == np.uint8 else 1 / 257), dtype=np.float32)
+
+
+def _means(pixels: AnyPixels, size: tuple[int, int]) -> AnyPixels:
+    if pixels.shape[:2] == size:
+        return pixels
+    small: AnyPixels = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # the same dtype
+    return small
+
+
+def _is_halved_exactly(size: tuple[int, ...], goal: tuple[int, int]) -> bool:
+    return all(side % 2 == 0 and side // 2 >= least for side, least in zip(size, goal, strict=True))
