@@ -8,7 +8,8 @@ from fractions import Fraction
 import av
 from av.video.stream import VideoStream
 
-from i2itool.video.color import RGB, UNSPECIFIED, ColorTags, matrix_for_size
+from i2itool.video.color import RGB, UNSPECIFIED, ColorTags, is_hdr, matrix_for_size
+from i2itool.video.mastering import Mastering, mastering_of
 from i2itool.video.planes import num_bits
 
 
@@ -19,11 +20,13 @@ class PictureCoding:
     pixel_format: FFmpeg's name of the planar format with the same chroma subsampling and depth (8, 10, 12
     or 16 bits).
     sample_aspect_ratio: width of an upright pixel by its height.
+    mastering: what an HDR video says about the screen that it was made on.
     """
 
     pixel_format: str
     tags: ColorTags
     sample_aspect_ratio: Fraction
+    mastering: Mastering | None = None
 
 
 def coding_of(
@@ -38,7 +41,8 @@ def coding_of(
         tags = replace(tags, matrix=matrix_for_size(image.width, image.height))
     aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
     pixel_format = _yuv_format(image, transposed=transposed)
-    return PictureCoding(pixel_format, tags, 1 / aspect if transposed else aspect)
+    mastering = mastering_of(image) if is_hdr(tags) else None
+    return PictureCoding(pixel_format, tags, 1 / aspect if transposed else aspect, mastering)
 
 
 def color_tags(stream: VideoStream, image: av.VideoFrame) -> ColorTags:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -25,9 +26,12 @@ from i2itool.video.encoders import (
     is_left_sited,
     storable_tags,
 )
+from i2itool.video.mastering import Mastering, mastering_parameters
 from i2itool.video.packets import Encoded
 from i2itool.video.planes import RgbWriter
 from i2itool.video.rate import constant_rate
+
+logger = logging.getLogger("i2itool.video")
 
 # Only a ratio; where a container names no rate, time stamps still tell the truth.
 _RATE_IF_UNKNOWN = Fraction(25)
@@ -85,7 +89,7 @@ class Encoding:
             _refuse_lost_aspect(container.name, name, coding)
         return cls(
             codec=name,
-            options=encoder_options(name, asked),
+            options=_with_mastering(name, encoder_options(name, asked), coding.mastering),
             info=info,
             coding=_as_stored(coding, pixel_format),
             pixel_format=pixel_format,
@@ -131,6 +135,18 @@ def _as_stored(coding: PictureCoding, pixel_format: str) -> PictureCoding:
     if not av.VideoFormat(pixel_format, 2, 2).is_rgb:
         return coding
     return replace(coding, tags=replace(coding.tags, matrix=RGB, color_range=FULL_RANGE))
+
+
+def _with_mastering(codec: str, options: dict[str, str], mastering: Mastering | None) -> dict[str, str]:
+    """Have the encoder say what the input says about its screen, or tell that it cannot."""
+    if mastering is None:
+        return options
+    if (parameters := mastering_parameters(codec, mastering)) is None:
+        logger.warning("%s cannot keep what the video says about the screen of its HDR", codec)
+        return options
+    option, words = parameters
+    # What the user asks for comes last, and holds.
+    return options | {option: ":".join([words, *filter(None, [options.get(option)])])}
 
 
 class FrameEncoder:
