@@ -20,6 +20,7 @@ COMMANDS = {
     "verify": ("i2itool.commands.verify:command", "Check that a conversion kept all but the pixels."),
     "evaluate": ("i2itool.commands.evaluate:command", "Score a preset on pictures that it has not seen."),
     "presets": ("i2itool.commands.presets:command", "List and show the translators that there are."),
+    "export": ("i2itool.commands.export:command", "Write a preset for other programs."),
     "import": ("i2itool.commands.import_:command", "Make a preset of somebody else's checkpoint."),
 }
 

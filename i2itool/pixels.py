@@ -62,6 +62,19 @@ class OnBytes(nn.Module):
         return levels.permute(0, 2, 3, 1)
 
 
+class OnUnitRange(nn.Module):
+    """A network that takes and gives N,3,H,W from 0 to 1 instead of -1 to 1: what other programs feed one."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: N,3,H,W float; returns the same."""
+        output: Tensor = self.network(x * 2 - 1)
+        return (output + 1) / 2
+
+
 def _half_range(dtype: np.dtype[Any]) -> float:
     """Levels between -1 and 0: half of the highest."""
     return float(np.iinfo(dtype).max) / 2
