@@ -15,6 +15,7 @@ from i2itool.networks.unit import CoupledUnit, UnitTranslator
 
 SMALL: dict[str, dict[str, Any]] = {
     "resnet": {"width": 4, "blocks": 1},
+    "light": {"width": 4, "blocks": 1},
     "unet": {"width": 2, "depth": 5},
     "unit": {"width": 4, "blocks": 1},
     "unit2018": {"width": 4, "blocks": 1},
@@ -195,10 +196,56 @@ def test_the_same_seed_gives_the_same_weights(name: str) -> None:
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(PresetError, match=r"unknown network: stargan .*resnet, unet, unit, unit2018"):
+    with pytest.raises(PresetError, match=r"unknown network: stargan .*resnet, light, unet, unit, unit2018"):
         build("stargan")
 
 
 def test_a_setting_that_a_network_does_not_have_is_refused_by_name() -> None:
     with pytest.raises(PresetError, match="depth"):
         build("resnet", depth=3)
+
+
+# Light generators
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_a_light_generator_leaves_no_pattern_of_its_folding(factor: int) -> None:
+    torch.manual_seed(0)
+    network = build("light", factor=factor, width=8, blocks=1).eval()
+    with torch.no_grad():
+        for convolution in network.modules():
+            if isinstance(convolution, nn.Conv2d):
+                nn.init.normal_(convolution.weight, 0, 0.3)
+        folded = network.get_submodule("fold")(torch.rand(1, 3, 64, 64) - 0.5)
+        for name in ("stem", "trunk", "head"):
+            folded = network.get_submodule(name)(folded)
+        unsmoothed = network.get_submodule("unfold")(folded)
+        added = network.get_submodule("smooth")(unsmoothed)
+    period = 64 // factor
+
+    def energy_at_period(x: torch.Tensor) -> float:
+        energy = torch.fft.fft2(x - x.mean((2, 3), keepdim=True)).abs().square()
+        return float(energy[..., ::period, ::period].sum())
+
+    # The border is reflected, so a little is left.
+    assert energy_at_period(added) < energy_at_period(unsmoothed) / 200
+
+
+def test_a_light_generator_that_adds_nothing_is_the_identity() -> None:
+    network = build("light", factor=4, width=8, blocks=1).eval()
+    picture = torch.rand(1, 3, 16, 24) * 2 - 1
+    with torch.no_grad():
+        for parameter in network.get_submodule("head").parameters():
+            nn.init.zeros_(parameter)
+        assert torch.equal(network(picture), picture)
+
+
+def test_light_generators_have_few_parameters() -> None:
+    def count(**hyper: int) -> int:
+        return sum(parameter.numel() for parameter in build("light", **hyper).parameters())
+
+    assert (
+        count(factor=4, width=64, blocks=6)
+        == 3 * 16 * 64 * 9 + 64 + 12 * (64 * 64 * 9 + 64) + 64 * 48 * 9 + 48
+    )
+    assert count(factor=8, width=64, blocks=4) < 550_000

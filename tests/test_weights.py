@@ -17,6 +17,7 @@ from i2itool.weights import load_network, save_weights
 
 SMALL: dict[str, dict[str, Any]] = {
     "resnet": {"width": 2, "blocks": 1, "norm": "batch"},
+    "light": {"width": 4, "blocks": 1, "factor": 2},
     "unet": {"width": 1, "depth": 5},
     "unit": {"width": 2, "blocks": 1},
     "unit2018": {"width": 2, "blocks": 1},

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-GENERATORS = ("resnet-9", "resnet-6", "unet-256", "unet-128")
+if TYPE_CHECKING:
+    import torch
+
+    from .config import TrainConfig
+
+GENERATORS = ("resnet-9", "resnet-6", "light-4", "light-8", "unet-256", "unet-128")
 # The names of the public CycleGAN code.
 GENERATOR_ALIASES = {
     "resnet_9blocks": "resnet-9",
@@ -15,6 +22,22 @@ GENERATOR_ALIASES = {
     "unet_256": "unet-256",
     "unet_128": "unet-128",
 }
+# Of these a train.toml gives the flags' defaults; all else in it belongs to the recipe.
+AROUND_THE_RECIPE = (
+    *("a", "b", "dataroot", "name", "out", "epochs", "epochs_decay", "direction"),
+    *("device", "holdout", "features", "on_watchdog"),
+)
+
+
+def _read_file(ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> dict[str, Any]:
+    """Read a train.toml before the other flags; returns what belongs to the recipe."""
+    if path is None:
+        return {}
+    from .config import read_train_toml
+
+    table = read_train_toml(path)
+    ctx.default_map = {key: table.pop(key) for key in AROUND_THE_RECIPE if key in table}
+    return table
 
 
 @click.command("train", short_help="fit a translator on two folders of pictures")
@@ -26,7 +49,12 @@ GENERATOR_ALIASES = {
     "--method", "--model", type=click.Choice(["cyclegan", "unit", "unit2018"]), help="[default: cyclegan]"
 )
 @click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="A train.toml; flags win over it."
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    callback=_read_file,
+    help="A train.toml; flags win over it.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--steps", type=click.IntRange(1), help="Optimisation steps in all; instead of --epochs.")
@@ -82,7 +110,10 @@ GENERATOR_ALIASES = {
     help="CycleGAN's.  [default: lsgan]",
 )
 @click.option(
-    "--lr-policy", "--lr_policy", type=click.Choice(["linear", "step", "cosine"]), help="How the rate moves."
+    "--lr-policy",
+    "--lr_policy",
+    type=click.Choice(["linear", "step", "cosine", "plateau"]),
+    help="How the rate moves.",
 )
 @click.option("--pool-size", "--pool_size", type=click.IntRange(0), help="Fakes in the pool.  [default: 50]")
 @click.option("--no-flip", "--no_flip", is_flag=True, help="Do not mirror pictures at random.")
@@ -94,6 +125,21 @@ GENERATOR_ALIASES = {
 @click.option("--seed", type=click.IntRange(0), help="Of everything random.  [default: 0]")
 @click.option("--preview-every", type=click.IntRange(1), help="Steps between preview grids.  [default: 500]")
 @click.option("--checkpoint-every", type=click.IntRange(1), help="Steps between checkpoints.  [default: 500]")
+@click.option("--holdout", type=click.Path(path_type=Path), help="ROOT of held-out pictures of A and B.")
+@click.option("--eval-every", type=click.IntRange(1), help="Steps between looks at held-out pictures.")
+@click.option(
+    "--metric",
+    type=click.Choice(["psnr", "ssim", "map_accuracy", "kid"]),
+    help="What the best step is chosen by.  [default: psnr]",
+)
+@click.option(
+    "--features", metavar="FILE", type=click.Path(path_type=Path), help="MobileNetV2 weights, for KID."
+)
+@click.option(
+    "--export",
+    type=click.Choice(["best", "last"]),
+    help="Step that the preset is made of.  [default: best if pictures are held out]",
+)
 @click.option(
     "--on-watchdog",
     type=click.Choice(["warn", "stop"]),
@@ -102,16 +148,18 @@ GENERATOR_ALIASES = {
     help="What to do when the run goes wrong.",
 )
 @click.option("--restart", is_flag=True, help="Discard an earlier run of this name.")
-@click.option("--dry-run", is_flag=True, help="Print the merged recipe and stop.")
+@click.option("--dry-run", is_flag=True, help="Print the merged recipe and what it costs.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def command(
     a: Path | None,
     b: Path | None,
     dataroot: Path | None,
-    config_file: Path | None,
+    file: dict[str, Any],
     out: Path | None,
     direction: str,
     device: str,
+    holdout: Path | None,
+    features: Path | None,
     on_watchdog: str,
     restart: bool,
     dry_run: bool,
@@ -126,9 +174,10 @@ def command(
     from i2itool.console import open_reporter
     from i2itool.device import resolve_device
 
-    from .data import find_folders, open_data
-    from .doctor import check_folders, refuse_or_warn
+    from .data import find_folders
     from .fit import fit
+    from .material import open_held_out, open_material
+    from .processes import open_processes
     from .recipe import make_recipe
     from .run import RunFolder
     from .tasks import refuse_impossible
@@ -139,25 +188,33 @@ def command(
     folder_a, folder_b = find_folders(root, b)
     folders = (folder_a, folder_b) if direction in ("a2b", "AtoB") else (folder_b, folder_a)
     flags["generator"] = GENERATOR_ALIASES.get(flags["generator"], flags["generator"])
-    where = resolve_device(device)
-    config = make_recipe(folders, flags, config_file=config_file, device=where)
+    processes, where = open_processes(resolve_device(device))
+    config = make_recipe(folders, flags, file, device=where, processes=processes.count)
     refuse_impossible(config)
+    if bool(config.eval_every) != (holdout is not None):
+        raise click.UsageError("--eval-every and --holdout go together")
     if dry_run:
-        click.echo(config.model_dump_json(indent=2))
+        _print_dry_run(config, where)
         return
 
     run = RunFolder(out or Path("runs") / config.name)
-    if restart or not run.has_checkpoint:
-        refuse_or_warn(check_folders(*folders))
-    data = open_data(folders, config)
-    if restart:
-        run.remove()
+    held_out = open_held_out(holdout, features, config) if holdout else None
+    data = open_material(folders, config, run, processes, restart=restart)
     preset = fit(
         config,
         data,
         run,
         device=where,
-        reporter=open_reporter(quiet),
+        reporter=open_reporter(quiet or processes.rank > 0),
         stop_on_alarm=on_watchdog == "stop",
+        holdout=held_out,
+        processes=processes,
     )
-    click.echo(f"wrote {preset.folder}")
+    if processes.rank == 0:
+        click.echo(f"wrote {preset.folder}")
+
+
+def _print_dry_run(config: TrainConfig, device: torch.device) -> None:
+    from .estimate import estimate
+
+    click.echo(json.dumps(config.model_dump() | {"estimate": asdict(estimate(config, device))}, indent=2))

@@ -10,11 +10,13 @@ import torch
 
 from i2itool.pictures import list_pictures
 
-from .config import TrainConfig, make_config, read_train_toml
+from .config import TrainConfig, make_config
 
 GENERATORS: dict[str, dict[str, Any]] = {
     "resnet-9": {"name": "resnet", "hyper": {"blocks": 9}},
     "resnet-6": {"name": "resnet", "hyper": {"blocks": 6}},
+    "light-4": {"name": "light", "hyper": {"factor": 4}},
+    "light-8": {"name": "light", "hyper": {"factor": 8, "blocks": 4}},
     "unet-256": {"name": "unet", "hyper": {"depth": 8}},
     "unet-128": {"name": "unet", "hyper": {"depth": 7}},
 }
@@ -23,13 +25,17 @@ EPOCHS, EPOCHS_DECAY = 100, 100
 
 
 def make_recipe(
-    folders: tuple[Path, Path], flags: Mapping[str, Any], *, config_file: Path | None, device: torch.device
+    folders: tuple[Path, Path],
+    flags: Mapping[str, Any],
+    file: Mapping[str, Any],
+    *,
+    device: torch.device,
+    processes: int = 1,
 ) -> TrainConfig:
-    """Merge defaults, train.toml and flags (None: not given) into a recipe.
+    """Merge defaults, a train.toml and flags (None: not given) into a recipe.
 
     Epochs become steps by the number of pictures. Raises TrainingError or InputError.
     """
-    file = read_train_toml(config_file) if config_file else {}
     domain_a, domain_b = (folder.name for folder in folders)
     generator = dict(GENERATORS.get(flags["generator"] or "", {}))
     hyper = {name: flags[name] for name in ("width", "blocks", "upsample")}
@@ -42,6 +48,8 @@ def make_recipe(
             name: flags[name]
             for name in ("gan", "pool_size", "accumulate", "preview_every", "checkpoint_every")
         },
+        **{name: flags[name] for name in ("eval_every", "metric", "export")},
+        "processes": processes,
         "flip": False if flags["no_flip"] else None,
         "recompute": flags["recompute"] or None,
         "compile": flags["compile"] or None,
@@ -51,12 +59,14 @@ def make_recipe(
         "cyclegan": {"cycle": flags["lambda_cycle"], "identity": flags["lambda_identity"]},
     }
     below: dict[str, Any] = {"domain_a": domain_a, "domain_b": domain_b, "precision": _best_precision(device)}
+    if flags["eval_every"] or file.get("eval_every"):
+        below["export"] = "best"
     if flags["precision"] != "auto":
         table["precision"] = flags["precision"]
     if flags["steps"] is None and ("steps" not in file or _asks_for_epochs(flags)):
         batch_size = flags["batch_size"] or file.get("batch_size") or 1
-        table |= _schedule(folders, flags, batch_size)
-    return make_config(below | file, table)
+        table |= _schedule(folders, flags, batch_size * processes)
+    return make_config(below | dict(file), table)
 
 
 def _given(table: Mapping[str, Any]) -> dict[str, Any]:

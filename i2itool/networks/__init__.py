@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from i2itool.errors import PresetError
 from i2itool.networks.blocks import Norm, Upsample
 from i2itool.networks.cyclegan import ResnetGenerator, UnetGenerator
+from i2itool.networks.light import LightGenerator
 from i2itool.networks.unit import Unit2018Vae, UnitTranslator
 
 
@@ -25,6 +26,7 @@ class Generator(Protocol):
 
 GENERATORS: dict[str, Callable[..., nn.Module]] = {
     "resnet": ResnetGenerator,
+    "light": LightGenerator,
     "unet": UnetGenerator,
     "unit": UnitTranslator,
     "unit2018": Unit2018Vae,
@@ -39,7 +41,7 @@ _SMALLEST = {"blocks": 0, "shared_blocks": 0, "depth": 5}  # a U-Net has five le
 def build(name: str, **hyper: Any) -> nn.Module:  # Any: each generator has hyper-parameters of its own
     """Make the generator `name` with fresh weights; it follows the `Generator` protocol.
 
-    name: resnet, unet, unit or unit2018.  hyper: keyword arguments of its class.
+    name: resnet, light, unet, unit or unit2018.  hyper: keyword arguments of its class.
     Raises PresetError for an unknown name, a hyper-parameter that the generator does not have, or an
     impossible value of one.
     """
