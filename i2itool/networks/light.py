@@ -51,19 +51,20 @@ class PeriodFilter(nn.Module):
     2018, arXiv:1806.02658). An even mean has no middle; half a pixel at both ends gives it one.
     """
 
-    kernel: Tensor
+    rows: Tensor
+    columns: Tensor
 
-    def __init__(self, period: int) -> None:
+    def __init__(self, period: int, channels: int = 3) -> None:
         super().__init__()
-        self.radius = period // 2
         taps = torch.ones(period + 1 - period % 2)
         if period % 2 == 0:
             taps[0] = taps[-1] = 0.5
-        self.register_buffer("kernel", taps / taps.sum(), persistent=False)
+        kernel = (taps / taps.sum()).repeat(channels, 1, 1, 1)
+        self.register_buffer("rows", kernel, persistent=False)
+        self.register_buffer("columns", kernel.transpose(2, 3).contiguous(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: N,C,H,W; returns the same shape."""
-        channels, taps = x.shape[1], len(self.kernel)
-        padded = F.pad(x, (self.radius,) * 4, mode="reflect")
-        rows = F.conv2d(padded, self.kernel.view(1, 1, 1, taps).expand(channels, 1, 1, taps), groups=channels)
-        return F.conv2d(rows, self.kernel.view(1, 1, taps, 1).expand(channels, 1, taps, 1), groups=channels)
+        """x: N,channels,H,W; returns the same shape."""
+        channels, _, _, taps = self.rows.shape
+        padded = F.pad(x, (taps // 2,) * 4, mode="reflect")
+        return F.conv2d(F.conv2d(padded, self.rows, groups=channels), self.columns, groups=channels)
