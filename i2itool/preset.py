@@ -57,18 +57,28 @@ class Training(_Table):
     """How the weights came to be.
 
     size_px: short side of the pictures as the network saw them in training, before the crop of `crop_px`.
+    num_a, num_b: pictures that it learnt from.  version, torch: of i2itool and PyTorch.  revision: of
+    i2itool's source.  scores: on held-out pictures, by name.
     """
 
     method: str
     steps: int
     size_px: int
     crop_px: int
+    num_a: int | None = None
+    num_b: int | None = None
+    seed: int | None = None
+    version: str | None = None
+    torch: str | None = None
+    revision: str | None = None
+    scores: dict[str, float] = Field(default_factory=dict)
 
 
 class Preset(_Table):
     """A translator between two domains, as preset.toml states it.
 
-    folder: where preset.toml lies; not part of the file.
+    work_size: short side in pixels at which the network is to see larger pictures, or "full" for their own;
+    None means training.size_px.  folder: where preset.toml lies; not part of the file.
     """
 
     format: Literal[1] = 1
@@ -80,6 +90,7 @@ class Preset(_Table):
     a2b: Weights | None = None
     b2a: Weights | None = None
     training: Training | None = None
+    work_size: Annotated[int, Field(ge=32)] | Literal["full"] | None = None
     folder: Path = Field(default=Path(), exclude=True)
 
     @property

@@ -26,6 +26,8 @@ def parse_work_size(text: str, preset: Preset) -> int | None:
     if text == "full":
         return None
     if text == "auto":
+        if preset.work_size is not None:
+            return None if preset.work_size == "full" else preset.work_size
         return preset.training.size_px if preset.training else None
     if not text.isascii() or not text.isdigit() or int(text) < _LEAST_PX:
         raise InputError(f"'{text}' is no working size", hint=f"auto, full, or {_LEAST_PX} pixels or more")
