@@ -18,6 +18,7 @@ COMMANDS = {
     "check": ("i2itool.trainer.check_cli:command", "Look at two folders before training on them."),
     "convert": ("i2itool.commands.convert:command", "Translate videos, pictures, and folders of them."),
     "verify": ("i2itool.commands.verify:command", "Check that a conversion kept all but the pixels."),
+    "flicker": ("i2itool.commands.flicker:command", "Measure how much a translated video flickers."),
     "evaluate": ("i2itool.commands.evaluate:command", "Score a preset on pictures that it has not seen."),
     "presets": ("i2itool.commands.presets:command", "List and show the translators that there are."),
     "export": ("i2itool.commands.export:command", "Write a preset for other programs."),

@@ -21,6 +21,8 @@ LAYERS = {
     "i2itool.preview": 5,
     "i2itool.translator": 5,
     "i2itool.smoothing": 5,
+    "i2itool.flicker": 5,
+    "i2itool.flicker_plot": 5,
     "i2itool.streaming": 5,
     "i2itool.evaluation": 5,
     "i2itool.verification": 5,
