@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self, cast
@@ -11,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from i2itool.engine import open_engine
 from i2itool.engine.base import Engine
 from i2itool.engine.cache import fingerprint
-from i2itool.errors import InputError
+from i2itool.engine.ladder import Ladder
+from i2itool.engine.select import Wish
+from i2itool.errors import InputError, OutOfMemory
 from i2itool.frames import AnyPixels, Levels, Pixels
 from i2itool.networks import multiple_of
 from i2itool.options import Direction
@@ -27,7 +27,8 @@ from i2itool.work_size import parse_work_size, resized, translate_at, work_size
 class Translator:
     """A network that translates pictures of any size, in one direction.
 
-    An engine serves one size; it is opened when a size is first met, and only the latest is kept.
+    An engine is opened when a size is first met, and only the latest is kept. When memory runs out, the
+    work goes on by smaller steps, which the log tells of; no picture is lost.
     Close it after use; it is a context manager.
     """
 
@@ -43,14 +44,8 @@ class Translator:
     ) -> None:
         """work_px: short side at which the network sees larger pictures; None for their own."""
         self._network = network
-        self._engine_name = engine
-        self._precision = precision
-        self._device = device
-        self._batch_size = batch_size
+        self._ladder = Ladder(network, Wish(engine, precision, device), batch_size)
         self._work_px = work_px
-        self._engine: Engine | None = None
-        self._size = (0, 0)
-        self._has_announced = False
 
     def prepare(self, height: int, width: int, sample: Callable[[], AnyPixels] | None = None) -> str:
         """Open the engine for pictures of a size, in pixels; gives its name and its precision.
@@ -59,8 +54,9 @@ class Translator:
         Raises EngineError if the engine or the device cannot be had.
         """
         size = self._work_size(height, width)
-        engine = self._engine_for(
-            padded_size(*size, multiple_of(self._network)), sample and (lambda: resized(sample(), size))
+        engine = self._ladder.engine(
+            padded_size(*size, multiple_of(self._network)),
+            sample and (lambda: self._floats(resized(sample(), size))),
         )
         return f"{engine.name} {engine.precision} at {size[1]}x{size[0]}"
 
@@ -81,16 +77,22 @@ class Translator:
     def _translate(self, pixels: NDArray[Levels]) -> NDArray[Levels]:
         """The same, at the size that the pictures have."""
         height, width = pixels.shape[1:3]
-        padded = pad_pixels(pixels, multiple_of(self._network))
-        engine = self._engine_for(padded.shape[1:3], lambda: pixels)
-        pieces = [_run(engine, piece) for piece in _pieces(padded, self._batch_size)]
-        return np.concatenate(pieces)[:, :height, :width]
+        waiting = pad_pixels(pixels, multiple_of(self._network))
+        done: list[NDArray[Levels]] = []
+        while len(waiting):
+            engine = self._ladder.engine(waiting.shape[1:3], lambda: self._floats(pixels))
+            piece = waiting[: engine.batch_size]
+            try:
+                done.append(_run(engine, piece))
+            except OutOfMemory as error:
+                self._ladder.go_down(error)
+                continue
+            waiting = waiting[len(piece) :]
+        return np.concatenate(done)[:, :height, :width]
 
     def close(self) -> None:
         """Free the engine; a second call does nothing."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        self._ladder.close()
 
     def __enter__(self) -> Self:
         return self
@@ -99,26 +101,6 @@ class Translator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _engine_for(self, size: tuple[int, int], sample: Callable[[], AnyPixels] | None) -> Engine:
-        if self._engine is not None and self._size != size and self._engine.resize(size, self._batch_size):
-            self._size = size
-        if self._engine is None or self._size != size:
-            self.close()
-            self._engine = open_engine(
-                self._engine_name,
-                self._network,
-                size=size,
-                batch_size=self._batch_size,
-                device=self._device,
-                precision=self._precision,
-                sample=None if sample is None else lambda: self._floats(sample()),
-                # Pictures of many sizes open many engines, all chosen alike.
-                log_level=logging.DEBUG if self._has_announced else logging.INFO,
-            )
-            self._size = size
-            self._has_announced = True
-        return self._engine
 
     def _floats(self, pixels: AnyPixels) -> Tensor:
         """What the engine is tried and calibrated on: pictures as it takes them."""
@@ -177,10 +159,6 @@ def _run(engine: Engine, pixels: NDArray[Levels]) -> NDArray[Levels]:
         return cast(NDArray[Levels], engine.translate_pixels(cast(Pixels, pixels)))
     height, width = engine.size
     return to_levels(engine(to_network(pixels)), pixels.dtype.type, height=height, width=width)
-
-
-def _pieces(pixels: NDArray[Levels], batch_size: int) -> list[NDArray[Levels]]:
-    return [pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size)]
 
 
 def _checked_batch(rgb: Pixels) -> Pixels:

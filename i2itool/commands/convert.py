@@ -46,7 +46,7 @@ _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
     "--engine",
     default=_DEFAULTS["engine"],
     show_default=True,
-    help="auto, tensorrt, inductor, openvino or eager.",
+    help="auto, tensorrt, inductor, openvino, eager or tiles.",
 )
 @click.option(
     "--precision",
@@ -137,6 +137,7 @@ _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
     show_default=True,
     help="Frames to look ahead: steadier, and slower.",
 )
+@click.option("--shard", metavar="N/M", help="Of many files, only part N of M; auto: of a Slurm array.")
 @click.option("--trim", metavar="START:END", default=_DEFAULTS["trim"], help="Only a part of a video.")
 @click.option(
     "--preview",
@@ -164,6 +165,7 @@ def command(
     as_json: bool,
     quiet: bool,
     jobs: int,
+    shard: str | None,
     **options: Any,  # the fields of ConvertOptions, checked by its constructor
 ) -> None:
     """Translate each INPUT (a video, a picture, or a folder of both) with a preset.
@@ -177,8 +179,10 @@ def command(
     if len(inputs) > 1 or inputs[0].is_dir():
         if options["preview"] is not None:
             raise click.UsageError("--preview is for a single video")
-        if convert_several(inputs, output, jobs=jobs, as_json=as_json, **wanted):
+        if convert_several(inputs, output, jobs=jobs, shard=shard, as_json=as_json, **wanted):
             ctx.exit(SOME_FAILED)
+    elif shard is not None:
+        raise click.UsageError("--shard is for folders and several files")
     else:
         convert_one(inputs[0], output, as_json=as_json, **wanted)
 
@@ -205,9 +209,7 @@ def convert_one(path: Path, output: Path | None, *, as_json: bool, **wanted: Any
             )
 
 
-def convert_several(
-    inputs: Sequence[Path], output: Path | None, *, jobs: int, as_json: bool, **wanted: Any
-) -> bool:
+def convert_several(inputs: Sequence[Path], output: Path | None, *, as_json: bool, **wanted: Any) -> bool:
     """Translate files and folders, say of each how it went, and count them; whether any has failed."""
     from i2itool.jobs.run import convert_many
 
@@ -217,7 +219,7 @@ def convert_several(
         elif outcome.status == "done":
             print_line(f"wrote {printable(outcome.task.target)}")
 
-    outcomes = convert_many(inputs, output, jobs=jobs, tell=tell, **wanted)
+    outcomes = convert_many(inputs, output, tell=tell, **wanted)
     click.echo(table(outcomes), err=True)
     return any(outcome.status == "failed" for outcome in outcomes)
 

@@ -185,3 +185,9 @@ class SizedEngine(ABC):
                 f"engine '{self.name}' cannot take a batch of shape {shape}",
                 hint=f"it was opened for (1..{self.batch_size}, {', '.join(map(str, picture))})",
             )
+
+
+def filled_up(batch: Tensor, batch_size: int) -> Tensor:
+    """A batch of exactly `batch_size` pictures, for what takes no fewer: the last is repeated."""
+    missing = batch_size - len(batch)
+    return torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])]) if missing else batch

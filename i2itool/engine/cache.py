@@ -65,9 +65,7 @@ class BlobCache:
     def store(self, key: str, data: bytes) -> None:
         """Keep `data` under `key`, whole or not at all; without it, if the folder cannot be written."""
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not _is_private(self.folder):
-                logger.warning("%s is open to others, so nothing is kept there", self.folder)
+            if self.private_folder() is None:
                 return
             with whole_file(self._path(key)) as partial:
                 partial.write_bytes(hashlib.sha256(data).digest() + data)
@@ -75,6 +73,17 @@ class BlobCache:
             self._shrink()
         except (OSError, OutputError) as error:
             logger.debug("cannot keep a compiled network in %s: %s", self.folder, error)
+
+    def private_folder(self) -> Path | None:
+        """The folder, made if need be; None if it cannot be had, or not for this user alone."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if _is_private(self.folder):
+                return self.folder
+            logger.warning("%s is open to others, so nothing is kept there", self.folder)
+        except OSError as error:
+            logger.debug("cannot keep anything in %s: %s", self.folder, error)
+        return None
 
     def discard(self, key: str) -> None:
         """Forget `key`: what was stored turned out to be of no use."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from i2itool.engine.base import Build, SizedEngine
+from i2itool.engine.base import Build, SizedEngine, filled_up
 from i2itool.engine.memory import is_out_of_memory, out_of_memory_told
 from i2itool.errors import EngineError
 from i2itool.options import Precision
@@ -63,13 +63,10 @@ class InductorEngine(SizedEngine):
 
     def _translate(self, batch: Tensor) -> Tensor:
         assert self._compiled is not None
-        num_pictures = len(batch)
-        if num_pictures < self.batch_size:
-            missing = self.batch_size - num_pictures
-            batch = torch.cat([batch, batch[-1:].expand(missing, -1, -1, -1)])
-        with out_of_memory_told(self.device, num_pictures, self.size):
+        filled = filled_up(batch, self.batch_size)
+        with out_of_memory_told(self.device, len(batch), self.size):
             # A graph's output is its own memory, which the next call fills again: clone it.
-            return self._run(self._compiled, batch)[:num_pictures].clone()
+            return self._run(self._compiled, filled)[: len(batch)].clone()
 
     def _free(self) -> None:
         self._compiled = None

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from i2itool.device import resolve_device
 from i2itool.engine.base import Build, Engine, EngineKind
 from i2itool.engine.cache import build_identity
+from i2itool.engine.demand import require_memory
 from i2itool.engine.parity import ensure_parity
 from i2itool.errors import EngineError, MissingExtra, OutOfMemory
 from i2itool.networks import multiple_of
@@ -46,6 +47,7 @@ ENGINES: dict[str, Rung] = {
     "inductor": Rung("i2itool.engine.inductor", "InductorEngine", "torch", "torch", ("cuda", "cpu")),
     "openvino": Rung("i2itool.engine.openvino", "OpenVinoEngine", "openvino", "openvino", ("cpu",)),
     "eager": Rung("i2itool.engine.eager", "EagerEngine", "torch", "torch", ("cuda", "cpu")),
+    "tiles": Rung("i2itool.engine.tiles", "TiledEngine", "torch", "torch", ("cuda", "cpu")),
 }
 """Name -> engine."""
 
@@ -174,6 +176,7 @@ def _open_best(name: str, build: Build, wish: Wish, log_level: int) -> Engine:
 
 
 def _open_checked(name: str, kind: EngineKind, build: Build) -> Engine:
+    require_memory(name, build)
     engine = kind(build)
     try:
         taken = replace(build, precision=engine.precision)

@@ -65,6 +65,9 @@ class PeriodFilter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: N,channels,H,W; returns the same shape."""
-        channels, _, _, taps = self.rows.shape
-        padded = F.pad(x, (taps // 2,) * 4, mode="reflect")
+        return self.filtered(F.pad(x, (self.rows.shape[-1] // 2,) * 4, mode="reflect"))
+
+    def filtered(self, padded: Tensor) -> Tensor:
+        """The same of a picture that has been padded already; returns it without the padding."""
+        channels = self.rows.shape[0]
         return F.conv2d(F.conv2d(padded, self.rows, groups=channels), self.columns, groups=channels)

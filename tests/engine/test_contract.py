@@ -25,7 +25,7 @@ HEIGHT, WIDTH, BATCH = 32, 48, 3
 PSNR_DB = {"bf16": 40.0, "fp16": 40.0, "int8": 35.0}
 
 # Engine, then a precision if it is not to be the best that the engine has.
-CASES = ("eager", "openvino", "openvino-fp32", "openvino-int8", "inductor", "tensorrt")
+CASES = ("eager", "tiles", "openvino", "openvino-fp32", "openvino-int8", "inductor", "tensorrt")
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet": ("resnet", {"width": 4, "blocks": 2}),
     "resnet-affine-dropout": (

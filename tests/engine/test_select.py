@@ -82,7 +82,7 @@ def test_auto_falls_back_when_openvino_cannot_compile(caplog: pytest.LogCaptureF
 
 def test_an_unknown_engine_is_refused_with_the_known_ones(network: nn.Module) -> None:
     with pytest.raises(
-        EngineError, match=r"unknown engine: fastest .*auto, tensorrt, inductor, openvino, eager"
+        EngineError, match=r"unknown engine: fastest .*auto, tensorrt, inductor, openvino, eager, tiles"
     ):
         open_engine("fastest", network, size=SIZE)
 
