@@ -30,7 +30,7 @@ from i2itool.video.planes import RgbReader, RgbWriter
 from i2itool.video.reader import VideoReader
 
 SIZE = 1920, 1080
-OPTIONS = ConvertOptions(codec="h264", crf=18, encoder_preset="veryfast")
+OPTIONS = ConvertOptions(codec="h264", crf=18, encoder_preset="veryfast", smooth="off")
 
 
 class Identity(nn.Identity):

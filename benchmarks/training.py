@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import ablations, step_speed
+from benchmarks import ablations, kills, step_speed
 
-COMMANDS = {"speed": step_speed, "quality": ablations}
+COMMANDS = {"speed": step_speed, "kills": kills, "quality": ablations}
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from .config import AdamRecipe, TrainConfig
 from .data import Batch
 from .ema import Ema
 from .pool import ImagePool
+from .processes import OneProcess, Processes, average_gradients
 
 Losses = dict[str, Tensor]
 
@@ -39,6 +40,7 @@ class AdversarialTask:
         self.optimisers = {"G": _adam(generators, config.adam), "D": _adam(critics, config.adam)}
         self.averages = {name: Ema(network, config.ema) for name, network in generators.items()}
         self.pools = {name: ImagePool(config.pool_size) for name in critics}
+        self.processes: Processes = OneProcess()
         if config.compile:
             for network in self.networks.values():
                 _compile(network)
@@ -85,8 +87,9 @@ class AdversarialTask:
             (objective / count).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             for name, loss in losses.items():
                 means[name] = means.get(name, 0.0) + loss.detach() / count
+        average_gradients(self.processes, self.optimisers[optimiser])
         self.optimisers[optimiser].step()
-        return means
+        return {name: self.processes.mean(loss) for name, loss in means.items()}
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
@@ -98,7 +101,7 @@ class AdversarialTask:
             "averages": {name: average.network.state_dict() for name, average in self.averages.items()},
             "updates": {name: average.updates for name, average in self.averages.items()},
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
-            "pools": {name: pool.pictures for name, pool in self.pools.items()},
+            "pools": {name: self._gathered(pool.pictures) for name, pool in self.pools.items()},
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -111,7 +114,15 @@ class AdversarialTask:
         for name, optimiser in self.optimisers.items():
             _load_adam(optimiser, state["optimisers"][name])
         for name, pool in self.pools.items():
-            pool.pictures = [picture.to(self.device) for picture in state["pools"][name]]
+            pictures = [picture.to(self.device) for picture in state["pools"][name]]
+            size = len(pictures) // self.processes.count
+            pool.pictures = pictures[self.processes.rank * size :][:size]
+
+    def _gathered(self, pictures: list[Tensor]) -> list[Tensor]:
+        """The pictures of all processes' pools, which hold as many each, by rank."""
+        if self.processes.count == 1 or not pictures:
+            return pictures
+        return list(self.processes.gather(torch.stack(pictures)))
 
 
 def _compile(network: nn.Module) -> None:

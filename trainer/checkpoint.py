@@ -23,25 +23,53 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
     state: nested dicts and lists of tensors, numbers, strings and None. Tensors become safetensors, the
     rest JSON in the file's metadata. Raises OutputError, with the earlier checkpoints untouched.
     """
+    path = folder / f"step-{step:08d}.safetensors"
+    _write(path, state)
+    for old in list_checkpoints(folder)[:-KEEP]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def save_best(folder: Path, step: int, state: dict[str, Any]) -> None:
+    """Write FOLDER/best-N.safetensors in the same way; those before stay until `drop_best`.
+
+    So a run that is killed before its next checkpoint still has what that one calls the best.
+    """
+    _write(_best(folder, step), state)
+
+
+def load_best(folder: Path, step: int) -> dict[str, Any]:
+    """Read what `save_best` wrote of `step`; raises TrainingError if it is missing or damaged."""
+    return load_checkpoint(_best(folder, step))
+
+
+def drop_best(folder: Path, *, but: int) -> None:
+    """Delete what `save_best` wrote, but for that of step `but`."""
+    for path in folder.glob("best-*.safetensors"):
+        if path != _best(folder, but):
+            path.unlink(missing_ok=True)
+
+
+def _best(folder: Path, step: int) -> Path:
+    return folder / f"best-{step:08d}.safetensors"
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     structure = json.dumps(_pack(state, tensors))
-    path = folder / f"step-{step:08d}.safetensors"
     temporary = path.with_suffix(".part")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             file.write(save(tensors, {"state": structure}))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        for old in list_checkpoints(folder)[:-KEEP]:
-            old.unlink()
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise OutputError(
             f"cannot write {path}: {error.strerror}", hint="free some space, then resume"
         ) from error
-    return path
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

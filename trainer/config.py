@@ -17,6 +17,7 @@ from i2itool.preset import PresetName
 
 Method = Literal["cyclegan", "unit", "unit2018"]
 GanLoss = Literal["lsgan", "vanilla", "wgangp"]
+Metric = Literal["kid", "psnr", "ssim", "map_accuracy"]
 
 
 class _Table(BaseModel):
@@ -94,17 +95,27 @@ class AdamRecipe(_Table):
     """Adam, and how its rate moves; see `i2itool.trainer.schedule`.
 
     policy: "linear" stays for the share `constant` of the run, then falls to zero; "step" is multiplied by
-    `gamma` every `every` steps; "cosine" falls to zero over the run.
+    `gamma` every `every` steps; "cosine" falls to zero over the run; "plateau" is multiplied by `gamma` (0.2
+    if not given) after more than `patience` evaluations without a gain of the share `threshold`.
     """
 
     rate: float = Field(gt=0)
     beta1: float = 0.5
     beta2: float = 0.999
     weight_decay: float = 0.0
-    policy: Literal["linear", "step", "cosine"] = "linear"
+    policy: Literal["linear", "step", "cosine", "plateau"] = "linear"
     constant: float = Field(default=1.0, ge=0, le=1)
     every: int = Field(default=100_000, ge=1)
     gamma: float = Field(default=0.5, gt=0, le=1)
+    patience: int = Field(default=5, ge=0)
+    threshold: float = Field(default=0.01, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plateaus_fall_deeper(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("policy") == "plateau":
+            return {"gamma": 0.2, **value}
+        return value
 
 
 class TrainConfig(_Table):
@@ -112,9 +123,12 @@ class TrainConfig(_Table):
 
     load_px: short side to which pictures are resized.  crop_px: side of the random square crop.
     gan: CycleGAN's adversarial loss.  steps: optimisation steps in all.
-    augment: differentiable augmentation of what the critics see.  weights_dtype: of the exported preset.
+    augment: differentiable augmentation of what the critics see.  weights_dtype, work_size: of the exported
+    preset; "full" where the pictures are parts of larger ones, such as tiles of maps.
     accumulate: parts that a batch is worked through in; only one is in memory.  recompute: run generators
     twice rather than keep what they compute.  compile: by torch.compile.
+    eval_every: steps between evaluations on held-out pictures, 0 for none.  metric: what the best step is
+    chosen by.  export: which step the preset is made of.  processes: that train together, each with a batch.
     """
 
     method: Method
@@ -142,6 +156,11 @@ class TrainConfig(_Table):
     augment: bool = False
     ema: float = Field(default=0.999, ge=0, lt=1)
     weights_dtype: Literal["fp32", "fp16"] = "fp32"
+    work_size: int | Literal["full"] | None = None
+    eval_every: int = Field(default=0, ge=0)
+    metric: Metric = "psnr"
+    export: Literal["best", "last"] = "last"
+    processes: int = Field(default=1, ge=1)
     log_every: int = Field(default=20, ge=1)
     preview_every: int = Field(default=500, ge=1)
     checkpoint_every: int = Field(default=500, ge=1)
@@ -154,6 +173,8 @@ class TrainConfig(_Table):
             raise ValueError(
                 f"a batch of {self.batch_size} has no {self.accumulate} equal parts (accumulate)"
             )
+        if self.eval_every == 0 and (self.export == "best" or self.adam.policy == "plateau"):
+            raise ValueError("export 'best' and the policy 'plateau' need eval_every and held-out pictures")
         if self.generator.name not in TRAINABLE[self.method]:
             raise ValueError(f"method {self.method} cannot train generator '{self.generator.name}'")
         return self
@@ -161,7 +182,7 @@ class TrainConfig(_Table):
 
 # The generators that each method can train.
 TRAINABLE: dict[Method, tuple[str, ...]] = {
-    "cyclegan": ("resnet", "unet"),
+    "cyclegan": ("resnet", "light", "unet"),
     "unit": ("unit",),
     "unit2018": ("unit2018",),
 }
@@ -236,11 +257,22 @@ def make_config(file: dict[str, Any], flags: dict[str, Any]) -> TrainConfig:
 
 
 # What a resumed run may change: the length, and what leaves the training itself as it is.
-CHANGEABLE = {"steps", "weights_dtype", "log_every", "preview_every", "checkpoint_every"}
+CHANGEABLE = {
+    "steps",
+    "weights_dtype",
+    "work_size",
+    "log_every",
+    "preview_every",
+    "checkpoint_every",
+    "export",
+}
+# As well, unless the learning rate follows them.
+EVALUATION = {"eval_every", "metric"}
 
 
 def describe_difference(old: TrainConfig, new: TrainConfig) -> str:
     """The settings that differ and must not, as `name old -> new`; empty if none does."""
-    before, after = old.model_dump(exclude=CHANGEABLE), new.model_dump(exclude=CHANGEABLE)
+    ignored = CHANGEABLE if new.adam.policy == "plateau" else CHANGEABLE | EVALUATION
+    before, after = old.model_dump(exclude=ignored), new.model_dump(exclude=ignored)
     changed = [key for key in before if before[key] != after[key]]
     return ", ".join(f"{key} {json.dumps(before[key])} -> {json.dumps(after[key])}" for key in changed)

@@ -5,7 +5,7 @@ What a batch holds is a function of the seed and the step alone: no worker, no r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,9 @@ from .config import TrainConfig
 # Names of the two training folders below one ROOT, as the public training projects lay them out.
 LAYOUTS = (("trainA", "trainB"), ("train_A", "train_B"), ("images_a", "images_b"), ("A", "B"))
 
+# The same for held-out pictures.
+HELD_OUT_LAYOUTS = (("valA", "valB"), ("testA", "testB"), ("A", "B"))
+
 CACHE_BYTES = 4 << 30
 
 
@@ -40,7 +43,7 @@ class Batch:
         return Batch(self.a.to(device), self.b.to(device))
 
 
-def find_folders(a: Path, b: Path | None) -> tuple[Path, Path]:
+def find_folders(a: Path, b: Path | None, layouts: Sequence[tuple[str, str]] = LAYOUTS) -> tuple[Path, Path]:
     """The folders of A and of B: as given, or below one ROOT in any of the usual layouts.
 
     Raises InputError if a folder is missing or ROOT has no known layout.
@@ -50,11 +53,12 @@ def find_folders(a: Path, b: Path | None) -> tuple[Path, Path]:
             raise InputError(f"no such folder: {folder}")
     if b is not None:
         return a, b
-    for name_a, name_b in LAYOUTS:
+    for name_a, name_b in layouts:
         if (a / name_a).is_dir() and (a / name_b).is_dir():
             return a / name_a, a / name_b
-    known = ", ".join("/".join(pair) for pair in LAYOUTS)
-    raise InputError(f"{a} has no pair of training folders", hint=f"give A and B, or a ROOT with {known}")
+    known = ", ".join("/".join(pair) for pair in layouts)
+    what = "training folders" if layouts is LAYOUTS else "folders of held-out pictures"
+    raise InputError(f"{a} has no pair of {what}", hint=f"give A and B, or a ROOT with {known}")
 
 
 def resize_short_side(picture: Pixels, short_side_px: int) -> Pixels:
@@ -95,15 +99,19 @@ class PictureFolder:
                 pass
 
 
-def open_data(folders: tuple[Path, Path], config: TrainConfig) -> UnpairedData:
+def open_data(folders: tuple[Path, Path], config: TrainConfig, *, rank: int = 0) -> UnpairedData:
     """The pictures of A and B as `config` wants them, each read once to see that it can be.
+
+    rank: of this process among those of `config`.
 
     Raises InputError naming the first that cannot.
     """
     a, b = (PictureFolder(folder, load_px=config.load_px) for folder in folders)
     a.check()
     b.check()
-    return UnpairedData(a, b, config.batch_size, config.crop_px, config.flip, config.seed)
+    return UnpairedData(
+        a, b, config.batch_size, config.crop_px, config.flip, config.seed, rank, config.processes
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,8 @@ class UnpairedData:
     """Batches of random crops from two folders.
 
     A is walked through in shuffled order, pass after pass; the partner from B is drawn at random. An epoch
-    is as long as the larger folder, as in CycleGAN.
+    is as long as the larger folder, as in CycleGAN. rank, count: of the processes that share each step; each
+    takes the part of a batch of `count` times `batch_size` that belongs to its rank.
     """
 
     a: PictureFolder
@@ -120,15 +129,13 @@ class UnpairedData:
     crop_px: int
     flip: bool
     seed: int
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches in one pass over the larger folder."""
-        return max(1, max(len(self.a), len(self.b)) // self.batch_size)
+    rank: int = 0
+    count: int = 1
 
     def batch(self, step: int) -> Batch:
         """The batch of optimisation step `step`, counted from 0."""
-        samples = range(step * self.batch_size, (step + 1) * self.batch_size)
+        first = (step * self.count + self.rank) * self.batch_size
+        samples = range(first, first + self.batch_size)
         pairs = [self._pair(sample) for sample in samples]
         return Batch(
             a=to_network(np.stack([a for a, _ in pairs])), b=to_network(np.stack([b for _, b in pairs]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -13,11 +14,20 @@ from i2itool.preset import Domains, Network, Preset, Training, write_preset
 from i2itool.weights import save_weights
 
 from .config import TrainConfig
-from .task import Task
+from .preview import Translators
+from .provenance import Provenance
 
 
-def export_preset(folder: Path, task: Task, config: TrainConfig, *, step: int, sample: Pixels) -> Preset:
-    """Write the averaged generators of both directions, preset.toml, a card and a sample to `folder`.
+def export_preset(
+    folder: Path,
+    translators: Translators,
+    config: TrainConfig,
+    *,
+    step: int,
+    sample: Pixels,
+    provenance: Provenance,
+) -> Preset:
+    """Write the generators of both directions, preset.toml, a card and a sample to `folder`.
 
     preset.toml goes last: a preset without it is not found, so a broken export is never taken for one.
     sample: H,W,3 uint8 RGB, a preview grid.  Raises OutputError if something cannot be written.
@@ -26,22 +36,21 @@ def export_preset(folder: Path, task: Task, config: TrainConfig, *, step: int, s
         folder.mkdir(parents=True, exist_ok=True)
         weights = {
             direction: save_weights(folder / f"{direction}.safetensors", _tensors(network, config))
-            for direction, network in task.translators().items()
+            for direction, network in translators.items()
         }
         preset = Preset(
             name=config.name,
             summary=f"{config.domain_a} to {config.domain_b} ({config.method})",
             domains=Domains(a=config.domain_a, b=config.domain_b),
             network=Network(name=config.generator.name, hyper=config.generator.hyper),
-            training=Training(
-                method=config.method, steps=step, size_px=config.load_px, crop_px=config.crop_px
-            ),
+            training=_training(config, step, provenance),
+            work_size=config.work_size,
             folder=folder,
             a2b=weights["a2b"],
             b2a=weights["b2a"],
         )
         write_picture(folder / "sample.jpg", sample)
-        (folder / "CARD.md").write_text(_card(config, step), encoding="utf-8")
+        (folder / "CARD.md").write_text(_card(config, step, provenance), encoding="utf-8")
         write_preset(preset, folder)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from error
@@ -56,16 +65,31 @@ def _tensors(network: nn.Module, config: TrainConfig) -> dict[str, Tensor]:
     return {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
-def _card(config: TrainConfig, step: int) -> str:
+def _training(config: TrainConfig, step: int, provenance: Provenance) -> Training:
+    return Training(
+        method=config.method,
+        steps=step,
+        size_px=config.load_px,
+        crop_px=config.crop_px,
+        **asdict(provenance),
+    )
+
+
+def _card(config: TrainConfig, step: int, provenance: Provenance) -> str:
     generator = ", ".join(f"{key} {value}" for key, value in config.generator.hyper.items())
+    sizes = f"short side {config.load_px} px, random crops of {config.crop_px} px"
+    revision = f" ({provenance.revision})" if provenance.revision else ""
+    told = ", ".join(f"{name} {score:.4g}" for name, score in provenance.scores.items())
+    scores = f"\n- On held-out pictures, {config.domain_a} to {config.domain_b}: {told}" if told else ""
     return f"""# {config.name}
 
 Translates {config.domain_a} to {config.domain_b} (a2b) and back (b2a).
 
 - Method: {config.method}, {step} of {config.steps} steps, batch {config.batch_size}, seed {config.seed}
 - Generator: {config.generator.name} ({generator})
-- Pictures: short side {config.load_px} px, random crops of {config.crop_px} px
+- Pictures: {provenance.num_a} of {config.domain_a}, {provenance.num_b} of {config.domain_b}, {sizes}
 - Weights: running mean over the steps, decay {config.ema}
+- Made by i2itool {provenance.version}{revision}, torch {provenance.torch}{scores}
 
 The licence of the pictures that it was trained on is for whoever trained it to state.
 """

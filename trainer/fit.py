@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 
 import torch
 
 from i2itool.console import Reporter
-from i2itool.errors import TrainingError
-from i2itool.pictures import write_picture
-from i2itool.preset import Preset
+from i2itool.preset import Preset, read_preset
 
-from .checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
+from .choice import Choice
 from .config import TrainConfig
 from .data import UnpairedData
-from .export import export_preset
+from .diary import open_diary
+from .holdout import Holdout
 from .interrupt import interruption
-from .preview import render_preview
+from .processes import OneProcess, Processes
+from .provenance import trace
 from .run import RunFolder
 from .schedule import rate_at
+from .standing import Standing
 from .task import Task
 from .tasks import make_task
 from .watch import Watchdogs, check_finite
@@ -39,93 +38,70 @@ def fit(
     device: torch.device,
     reporter: Reporter,
     stop_on_alarm: bool = False,
+    holdout: Holdout | None = None,
+    processes: Processes | None = None,
 ) -> Preset:
     """Train from the last checkpoint of `run`, or from the start, and export the preset.
 
     A run that is stopped and begun again gives the same weights as one that was never stopped. Ctrl-C
     ends the step at hand, saves, exports what there is and raises KeyboardInterrupt. Raises TrainingError
     when a loss is not finite, or with `stop_on_alarm` when a watchdog barks; the last checkpoint is then from
-    before.
+    before. holdout: pictures to choose the best step by.  processes: those that train together, if several.
     """
+    processes = processes or OneProcess()
     torch.manual_seed(config.seed)
-    task = make_task(config, device)
-    run.open(config)
-    first = _resume(task, run)
-    if first > config.steps:
-        hint = "give as many --steps or more, or --restart to start anew"
-        raise TrainingError(f"{run.path} has done {first} steps already, more than {config.steps}", hint=hint)
+    task = make_task(config, device, processes)
+    standing = Standing(run, config, task, Choice(config.metric), processes)
+    done = first = standing.resume()
     samples = data.samples(NUM_SAMPLES)
-    watchdogs = Watchdogs(config.gan if config.method == "cyclegan" else config.method, stop_on_alarm)
-    saved = first
 
-    with interruption() as interrupted, _reported(reporter, config, first):
-        began = time.monotonic()
+    watchdogs = Watchdogs(config.gan if config.method == "cyclegan" else config.method, stop_on_alarm)
+    telling = open_diary(run, config, samples, device, reporter, watchdogs, first)
+
+    with interruption() as interrupted, telling if standing.writes else nullcontext() as diary:
         for step, batch in enumerate(data.stream(first, config.steps), start=first):
             # All that is random in a step comes from the seed and the step: there is no generator to save.
-            torch.manual_seed(_mix(config.seed, step))
-            progress = step / config.steps
-            _set_rate(task, rate_at(config.adam, step, config.steps))
-            losses = task.step(batch, progress=progress)
+            torch.manual_seed(_mix(config.seed, step, processes.rank))
+            _set_rate(task, rate_at(config.adam, step, config.steps) * standing.choice.rate_factor)
+            losses = task.step(batch, progress=step / config.steps)
             check_finite(losses, step)
-            watchdogs.see_losses(losses)
-
             done = step + 1
-            rate = (done - first) * 2 * config.batch_size / (time.monotonic() - began)
-            reporter.advance(note=_note(losses, rate, watchdogs))
-            if done % config.log_every == 0 or done == config.steps:
-                watchdogs.judge_losses(done)
-                run.log({"step": done, **losses, "images_per_second": rate, "alarms": list(watchdogs.up)})
-            if done % config.preview_every == 0:
-                write_picture(run.preview(done), render_preview(task.translators(), samples, device))
-                watchdogs.judge_pictures(samples.to(device), task.translators(), done)
-            if done % config.checkpoint_every == 0 or done == config.steps or interrupted():
-                state = {"step": done, "config": config.model_dump(), "task": task.state()}
-                save_checkpoint(run.checkpoints, done, state)
-                saved = done
-            if interrupted():
+
+            if diary:
+                diary.note_losses(done, losses)
+            if diary and done % config.preview_every == 0:
+                diary.show(done, task.translators())
+            if holdout and config.eval_every and done % config.eval_every == 0:
+                scores = standing.evaluate(done, holdout, device)
+                if diary:
+                    diary.note_scores(done, scores)
+            stops = _any(processes, interrupted())
+            if done % config.checkpoint_every == 0 or done == config.steps or stops:
+                standing.save(done)
+            if stops:
                 break
+        if diary:
+            diary.report(done)
+            standing.export(done, samples, device, trace(len(data.a), len(data.b), config.seed))
 
-    sample = render_preview(task.translators(), samples, device)
-    preset = export_preset(run.preset, task, config, step=saved, sample=sample)
-    if saved < config.steps:
-        logger.info("stopped after step %d of %d; the same command goes on from there", saved, config.steps)
+    processes.wait()
+    if done < config.steps:
+        logger.info("stopped after step %d of %d; the same command goes on from there", done, config.steps)
         raise KeyboardInterrupt
-    return preset
+    return read_preset(run.preset)
 
 
-def _resume(task: Task, run: RunFolder) -> int:
-    """Load the last checkpoint, if there is one; returns the number of steps done."""
-    checkpoints = list_checkpoints(run.checkpoints)
-    step = 0
-    if checkpoints:
-        state = load_checkpoint(checkpoints[-1])
-        task.load_state(state["task"])
-        step = state["step"]
-    run.trim_log(step)
-    return step
+def _mix(seed: int, step: int, rank: int) -> int:
+    """A seed for step `step` of a process that no other step and no other process of a run shares."""
+    return seed * 1_000_000_007 + step + (rank << 48)
 
 
-def _mix(seed: int, step: int) -> int:
-    """A seed for step `step` that no other step of a run shares."""
-    return seed * 1_000_000_007 + step
+def _any(processes: Processes, flag: bool) -> bool:
+    """Whether the flag of any process is set: all stop at the same step."""
+    return flag if processes.count == 1 else bool(processes.mean(torch.tensor(float(flag))) > 0)
 
 
 def _set_rate(task: Task, rate: float) -> None:
     for optimiser in task.optimisers.values():
         for group in optimiser.param_groups:
             group["lr"] = rate
-
-
-def _note(losses: dict[str, float], images_per_second: float, watchdogs: Watchdogs) -> str:
-    alarms = "".join(f"{name.upper()}, " for name in watchdogs.up)
-    shown = " ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
-    return f"{alarms}{images_per_second:.2g} images/s, {shown}"
-
-
-@contextmanager
-def _reported(reporter: Reporter, config: TrainConfig, first: int) -> Iterator[None]:
-    reporter.start(f"train {config.name}", config.steps, done=first, unit="steps")
-    try:
-        yield
-    finally:
-        reporter.finish()

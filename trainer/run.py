@@ -37,6 +37,11 @@ class RunFolder:
         """Where the preset is exported to."""
         return run_preset_folder(self.path)
 
+    @property
+    def log_path(self) -> Path:
+        """The log: a line of JSON every `log_every` steps."""
+        return self.path / "metrics.jsonl"
+
     def preview(self, step: int) -> Path:
         """The preview grid of `step`."""
         return self.path / "previews" / f"{step:08d}.png"
@@ -76,7 +81,7 @@ class RunFolder:
 
     def trim_log(self, step: int) -> None:
         """Drop log lines of steps that a resumed run is going to repeat."""
-        path = self.path / "metrics.jsonl"
+        path = self.log_path
         if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
@@ -85,7 +90,7 @@ class RunFolder:
     def log(self, figures: Mapping[str, object]) -> None:
         """Add a line to metrics.jsonl."""
         try:
-            with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            with self.log_path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(figures) + "\n")
         except OSError as error:
             raise OutputError(f"cannot write the log of {self.path}: {error.strerror}") from error

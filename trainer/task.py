@@ -9,12 +9,17 @@ from torch import nn, optim
 from i2itool.preset import Direction
 
 from .data import Batch
+from .processes import Processes
 
 
 class Task(Protocol):
-    """One training method. The loop sets the optimisers' rates and seeds torch before each step."""
+    """One training method. The loop sets the optimisers' rates and seeds torch before each step.
+
+    processes: those that share each step; all call every method alike.
+    """
 
     optimisers: dict[str, optim.Adam]
+    processes: Processes
 
     def step(self, batch: Batch, *, progress: float) -> dict[str, float]:
         """Update all networks once; returns the unweighted losses by name.

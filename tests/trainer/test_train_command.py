@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -21,12 +22,16 @@ TINY = [
 ]
 
 
-def dry_run(*arguments: str) -> dict[str, object]:
-    result = CliRunner().invoke(
-        main, ["train", *arguments, "--name", "x", "--dry-run"], catch_exceptions=False
-    )
+def dry_run(*arguments: str) -> dict[str, Any]:  # Any: a recipe
+    """The merged recipe without the estimate, of tiny networks unless the arguments say otherwise."""
+    tiny = ["--size", "32", "--critic-width", "4", "--critic-depth", "2", "--width", "4", "--blocks", "1"]
+    command = ["train", *tiny, *arguments, "--name", "x", "--dry-run"]
+    result = CliRunner().invoke(main, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    recipe: dict[str, object] = json.loads(result.stdout)
+    recipe: dict[str, Any] = json.loads(result.stdout)
+    cost = recipe.pop("estimate")
+    assert cost["hours"] == pytest.approx(recipe["steps"] / cost["steps_per_second"] / 3600)
+    assert 0.05 < cost["memory_gib"] < 100
     return recipe
 
 
@@ -123,6 +128,21 @@ def test_the_names_of_the_public_code_mean_the_same(folders: tuple[Path, Path]) 
     # 7 pictures in batches of 2 are 3 steps an epoch.
     assert ours["steps"] == 4 * 3
     assert ours["flip"] is False
+
+
+def test_every_flag_may_stand_in_train_toml(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    lines = [
+        *(f"a = '{folders[0]}'", f"b = '{folders[1]}'", "name = 'filed'", "direction = 'b2a'", "epochs = 3"),
+        *("epochs_decay = 1", "device = 'cpu'", "crop_px = 32", "load_px = 36", "on_watchdog = 'stop'"),
+        *("[generator.hyper]", "width = 4", "blocks = 1", "[critic]", "width = 4", "depth = 2"),
+    ]
+    (tmp_path / "train.toml").write_text("\n".join(lines))
+    command = ["train", "--config", str(tmp_path / "train.toml"), "--dry-run"]
+    filed = json.loads(CliRunner().invoke(main, command, catch_exceptions=False).stdout)
+    assert (filed["name"], filed["domain_a"], filed["steps"]) == ("filed", "bright", 4 * 7)
+    flags = [*command, "--name", "given", "--epochs", "1", "--direction", "a2b"]
+    given = json.loads(CliRunner().invoke(main, flags, catch_exceptions=False).stdout)
+    assert (given["name"], given["domain_a"], given["steps"]) == ("given", "dark", 2 * 7)
 
 
 def test_direction_b2a_swaps_the_folders(folders: tuple[Path, Path]) -> None:

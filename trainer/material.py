@@ -1,0 +1,41 @@
+"""The pictures of a run: looked at before it begins, opened, and those held out from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from i2itool.importers.checkpoint import read_checkpoint
+from i2itool.metrics.features import load_feature_network
+
+from .config import TrainConfig
+from .data import HELD_OUT_LAYOUTS, UnpairedData, find_folders, open_data
+from .doctor import check_folders, refuse_or_warn
+from .holdout import Holdout, open_holdout
+from .processes import Processes
+from .run import RunFolder
+
+
+def open_material(
+    folders: tuple[Path, Path], config: TrainConfig, run: RunFolder, processes: Processes, *, restart: bool
+) -> UnpairedData:
+    """Look at the pictures before a run begins, open them, and only then discard an earlier run.
+
+    Raises InputError for pictures that would spoil the run.
+    """
+    if processes.rank == 0 and (restart or not run.has_checkpoint):
+        refuse_or_warn(check_folders(*folders))
+    data = open_data(folders, config, rank=processes.rank)
+    if restart and processes.rank == 0:
+        run.remove()
+    processes.wait()
+    return data
+
+
+def open_held_out(root: Path, features: Path | None, config: TrainConfig) -> Holdout:
+    """The held-out pictures below ROOT, and the feature network in the file `features`, if there is one."""
+    network = None
+    if features is not None:
+        (tensors,) = read_checkpoint(features).values()
+        network = load_feature_network(tensors)
+    folders = find_folders(root, None, HELD_OUT_LAYOUTS)
+    return open_holdout(folders, config.metric, load_px=config.load_px, features=network)

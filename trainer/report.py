@@ -1,0 +1,77 @@
+"""A run on one page: previews on a time slider and the curves, in a file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from i2itool.errors import OutputError
+from i2itool.pictures import read_picture, write_picture
+
+from .config import TrainConfig
+from .curves import Panel, draw_curves, read_panels
+from .report_page import PAGE
+from .run import RunFolder
+
+# What keeps the page at a few megabytes.
+MAX_PREVIEWS, MAX_WIDTH_PX, JPEG_QUALITY = 40, 1200, 85
+
+
+def write_report(run: RunFolder, config: TrainConfig, *, step: int, alarms: list[str]) -> None:
+    """Write curves.png and report.html anew. Raises OutputError if they cannot be written.
+
+    step: how many are done.  alarms: what the watchdogs say at the moment, in words.
+    """
+    panels = read_panels(run.log_path)
+    write_picture(run.path / "curves.png", draw_curves(panels))
+    previews = spread(sorted((run.path / "previews").glob("*.png")))
+    data = {
+        "name": config.name,
+        "step": step,
+        "steps": config.steps,
+        "alarms": alarms,
+        "recipe": config.model_dump_json(indent=2),
+        "previews": [{"step": int(path.stem), "src": as_jpeg(path)} for path in previews],
+        "panels": [_as_table(panel) for panel in panels],
+    }
+    # "</script>" within a name must not end the script.
+    page = PAGE.replace("DATA", json.dumps(data).replace("</", "<\\/"), 1)
+    path = run.path / "report.html"
+    temporary = path.with_suffix(".part")
+    try:
+        temporary.write_text(page, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def spread(paths: list[Path]) -> list[Path]:
+    """At most MAX_PREVIEWS of `paths`, spread evenly, with the first and the last."""
+    if len(paths) <= MAX_PREVIEWS:
+        return paths
+    return [paths[index] for index in np.linspace(0, len(paths) - 1, MAX_PREVIEWS).round().astype(int)]
+
+
+def as_jpeg(path: Path) -> str:
+    """A picture as a data URI, no wider than MAX_WIDTH_PX."""
+    picture = read_picture(path)
+    if picture.shape[1] > MAX_WIDTH_PX:
+        height = round(picture.shape[0] * MAX_WIDTH_PX / picture.shape[1])
+        picture = np.asarray(
+            cv2.resize(picture, (MAX_WIDTH_PX, height), interpolation=cv2.INTER_AREA), np.uint8
+        )
+    _, encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+
+
+def _as_table(panel: Panel) -> dict[str, object]:
+    curves = {
+        name: [[step, float(f"{value:.4g}")] for step, value in points]
+        for name, points in panel.curves.items()
+    }
+    return {"title": panel.title, "curves": curves}
