@@ -13,6 +13,7 @@ from i2itool.errors import InputError
 from i2itool.jobs.outcome import Outcome, do
 from i2itool.jobs.plan import Task, plan
 from i2itool.jobs.pool import Pool
+from i2itool.jobs.shard import parse_shard
 from i2itool.jobs.worker import Setup, describe
 from i2itool.options import ConvertOptions
 from i2itool.preset import Preset, find_preset
@@ -26,6 +27,7 @@ def convert_many(
     *,
     preset: str,
     jobs: int = 1,
+    shard: str | None = None,
     reporter: Reporter | None = None,
     tell: Callable[[Outcome], None] | None = None,
     **options: Unpack[ConvertKeywords],
@@ -35,6 +37,7 @@ def convert_many(
     A folder keeps its names and its tree, in `output` or in FOLDER_PRESET beside it. What exists is done and
     is skipped, unless `overwrite` is set; so is what another process is writing. jobs: worker processes;
     more than one need the caller to be a module that can be imported (`if __name__ == "__main__"`).
+    shard: `3/16` does the third of sixteen parts only, see `i2itool.jobs.shard`.
     tell: is called with each outcome as it comes.
 
     Raises InputError if there is nothing to do, and PresetError or EngineError if nothing can be done.
@@ -47,11 +50,15 @@ def convert_many(
     for path, reason in todo.passed_over:
         logger.warning("%s is passed over: %s", path, reason)
 
+    part = parse_shard(shard)
+    tasks = todo.tasks if part is None else part.of(todo.tasks)
+    if part is not None:
+        logger.info("part %d of %d: %d of %d files", part.index + 1, part.count, len(tasks), len(todo.tasks))
     outcomes: list[Outcome] = []
     progress = reporter or SilentReporter()
-    progress.start("files", len(todo.tasks), unit="files")
+    progress.start("files", len(tasks), unit="files")
     try:
-        for outcome in _outcomes(todo.tasks, found, asked, jobs, progress):
+        for outcome in _outcomes(tasks, found, asked, jobs, progress):
             outcomes.append(outcome)
             progress.advance(note=outcome.task.source.name)
             if tell is not None:
@@ -64,6 +71,8 @@ def convert_many(
 def _outcomes(
     tasks: Sequence[Task], preset: Preset, options: ConvertOptions, jobs: int, reporter: Reporter
 ) -> Iterator[Outcome]:
+    if not tasks:
+        return
     if min(jobs, len(tasks)) == 1:
         with open_translator(preset, options) as translator:
             for task in tasks:
