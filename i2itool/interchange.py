@@ -83,14 +83,15 @@ def export_preset(
 def exported(
     network: nn.Module, *, is_dynamic: bool = True, size: tuple[int, int] | None = None
 ) -> ExportedProgram:
-    """The graph of a network as `torch.export` sees it, for N,3,H,W float32 in its own range.
+    """The graph of a network as `torch.export` sees it, for N,3,H,W in its own range and dtype.
 
     is_dynamic: for every N, H and W that it takes; otherwise for one picture of `size` (height, width).
     """
     multiple = multiple_of(network)
     # A batch of 1, or sides equal to one another, would be taken for constants.
     height, width = size or (2 * multiple, 3 * multiple)
-    example = torch.zeros(2 if is_dynamic else 1, 3, height, width)
+    dtype = next(network.parameters()).dtype
+    example = torch.zeros(2 if is_dynamic else 1, 3, height, width, dtype=dtype)
     shapes = None
     if is_dynamic:
         sides = {
