@@ -21,6 +21,8 @@ COMMANDS = {
     "flicker": ("i2itool.commands.flicker:command", "Measure how much a translated video flickers."),
     "evaluate": ("i2itool.commands.evaluate:command", "Score a preset on pictures that it has not seen."),
     "presets": ("i2itool.commands.presets:command", "List and show the translators that there are."),
+    "compile": ("i2itool.commands.compile:command", "Get the engine ready before the first conversion."),
+    "doctor": ("i2itool.commands.doctor:command", "Show what this machine has, and why it lacks the rest."),
     "export": ("i2itool.commands.export:command", "Write a preset for other programs."),
     "import": ("i2itool.commands.import_:command", "Make a preset of somebody else's checkpoint."),
 }

@@ -26,6 +26,7 @@ LAYERS = {
     "i2itool.streaming": 5,
     "i2itool.evaluation": 5,
     "i2itool.verification": 5,
+    "i2itool.survey": 5,
     "i2itool.interchange": 5,
     "i2itool.targets": 5,
     "i2itool.jobs": 6,

@@ -45,7 +45,8 @@ _ONLY |= dict.fromkeys((".m2ts", ".mts"), _ONLY[".ts"])
 _NEVER = {".mov": {"vp9", "av1", "vp8"}}
 _OFFERED = (".mp4", ".mkv", ".mov", ".webm")
 
-_HARDWARE = ("_nvenc", "_qsv", "_amf", "_vaapi", "_videotoolbox", "_mf")
+HARDWARE_SUFFIXES = ("_nvenc", "_qsv", "_amf", "_vaapi", "_videotoolbox", "_mf")
+"""How the names of encoders of graphics cards end."""
 _SOFTWARE = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}
 # Least size that every hardware encoder takes.
 _PROBE_PX = 256
@@ -74,7 +75,7 @@ def choose_encoder(output: Path, asked: str | None) -> str:
     if codec.type != "video":
         raise OutputError(f"{name} does not encode video", hint="for instance --codec h264")
     refuse_misfit(suffix, codec.canonical_name)
-    return _working(name, codec.canonical_name) if name.endswith(_HARDWARE) else name
+    return _working(name, codec.canonical_name) if name.endswith(HARDWARE_SUFFIXES) else name
 
 
 def refuse_misfit(suffix: str, codec: str) -> None:
