@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Self, TypeVar
@@ -65,10 +65,14 @@ def batches(frames: Iterable[Frame], batch_size: int) -> Iterator[FrameBatch]:
         yield _stack(waiting)
 
 
+def stacked(frames: Sequence[Frame]) -> AnyPixels:
+    """The pixels of frames of one size, N,H,W,3; those of a single one, the usual case, are not copied."""
+    return frames[0].pixels[None] if len(frames) == 1 else np.stack([frame.pixels for frame in frames])
+
+
 def _stack(frames: list[Frame]) -> FrameBatch:
     return FrameBatch(
-        # A single frame, the usual case, is not copied.
-        pixels=frames[0].pixels[None] if len(frames) == 1 else np.stack([frame.pixels for frame in frames]),
+        pixels=stacked(frames),
         pts=tuple(frame.pts for frame in frames),
         durations=tuple(frame.duration for frame in frames),
         time_base=frames[0].time_base,

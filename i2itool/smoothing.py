@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
-import numpy as np
-
 from i2itool.errors import InputError
-from i2itool.frames import AnyPixels, Frame
+from i2itool.frames import AnyPixels, Frame, stacked
 from i2itool.options import ConvertOptions
 from i2itool.temporal.base import Arrays, Carry
 from i2itool.temporal.stream import Smoothing, open_smoothing
@@ -82,7 +80,7 @@ def _translated(
     """Each item with the translation of its frame."""
     with (
         ReadAhead(items) as read,
-        ReadAhead(_in_batches(read, translator, batch_size), depth=_DEPTH) as translated,
+        ReadAhead(_in_batches(read, translator, batch_size), depth=_DEPTH, name="network") as translated,
     ):
         yield translated
 
@@ -93,4 +91,4 @@ def _in_batches(
     waiting = iter(items)
     while batch := list(islice(waiting, batch_size)):
         frames = [item if isinstance(item, Frame) else item.frame for item in batch]
-        yield from zip(batch, translator.translate(np.stack([frame.pixels for frame in frames])), strict=True)
+        yield from zip(batch, translator.translate(stacked(frames)), strict=True)

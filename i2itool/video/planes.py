@@ -120,6 +120,9 @@ class RgbWriter:
         self._tags = tags
         self._is_left_sited = is_left_sited
         self._reformatter = VideoReformatter()
+        # What every picture is mixed and taken apart in.
+        self._mixed: AnyPixels = np.empty((0, 0, 3), np.uint8)
+        self._planes: list[AnyPixels] = []
 
     def __call__(self, pixels: AnyPixels) -> av.VideoFrame:
         """A picture of this writer's pixel format from H,W,3 RGB, uint8 or uint16."""
@@ -161,16 +164,27 @@ class RgbWriter:
             pixels = _deepened(pixels)
             rows *= 1 << (_DEEP_BITS - bits)
             rows[:, :3] /= 2**_DEEP_BITS - 1
-        planes = cast(list[AnyPixels], cv2.split(cv2.transform(pixels, rows)))
         name = f"yuv{subsampling}p" + ("" if bits == 8 else f"{bits}le")
         picture = av.VideoFrame(pixels.shape[1], pixels.shape[0], name)
-        for i, samples in enumerate(planes):
+        targets = [_samples(plane, np.uint8 if bits == 8 else np.uint16) for plane in picture.planes]
+        full = self._full_planes(pixels, luma=targets[0] if is_shallow else None)
+        self._mixed = cast(AnyPixels, cv2.transform(pixels, rows, dst=self._mixed))
+        for i, samples in enumerate(cast(list[AnyPixels], cv2.split(self._mixed, full))):
             if i > 0:
                 samples = subsample(samples, subsampling, is_left_sited=self._is_left_sited)
             if not is_shallow:
                 samples = _rounded_to(cast(DeepPixels, samples), bits)
-            _samples(picture.planes[i], np.uint8 if bits == 8 else np.uint16)[:] = samples
+            if samples is not targets[i]:
+                targets[i][:] = samples
         return picture
+
+    def _full_planes(self, pixels: AnyPixels, *, luma: AnyPixels | None) -> list[AnyPixels]:
+        """Where to put all samples of Y, Cb and Cr; the same places for each picture, which saves a third."""
+        size = pixels.shape[:2]
+        if not self._planes or self._planes[0].shape != size or self._planes[0].dtype != pixels.dtype:
+            self._planes = [np.empty(size, pixels.dtype) for _ in range(3)]
+            self._mixed = np.empty_like(pixels)
+        return self._planes if luma is None else [luma, *self._planes[1:]]
 
 
 def subsample(chroma: NDArray[Levels], subsampling: str, *, is_left_sited: bool) -> NDArray[Levels]:
@@ -178,8 +192,10 @@ def subsample(chroma: NDArray[Levels], subsampling: str, *, is_left_sited: bool)
 
     subsampling: "420", "422" or "444".
     """
-    rows, columns = {"420": (2, 2), "422": (1, 2)}.get(subsampling, (1, 1))
-    weights = np.array([[1.0, 2.0, 1.0] if is_left_sited and columns == 2 else [1.0] * columns])
+    if subsampling == "444":
+        return chroma
+    rows, columns = (2, 2) if subsampling == "420" else (1, 2)
+    weights = np.array([[1.0, 2.0, 1.0] if is_left_sited else [1.0, 1.0]])
     kernel = np.tile(weights, (rows, 1))
     anchor = (weights.size // 3, 0)
     smooth = cv2.filter2D(chroma, -1, kernel / kernel.sum(), anchor=anchor, borderType=cv2.BORDER_REPLICATE)
