@@ -11,8 +11,9 @@ from typing import TypedDict, Unpack
 
 from i2itool.console import Reporter, SilentReporter
 from i2itool.errors import AlreadyThere, InputError, OutputError
+from i2itool.juxtapose import Juxtaposition, juxtapose
 from i2itool.locks import exclusive
-from i2itool.options import ConvertOptions, Deinterlace, Direction, OnError, Smooth
+from i2itool.options import Compare, ConvertOptions, Deinterlace, Direction, OnError, Smooth
 from i2itool.pictures import is_picture
 from i2itool.preset import Preset, find_preset
 from i2itool.preview import preview_path, preview_video
@@ -72,6 +73,7 @@ class ConvertKeywords(TypedDict, total=False):
     rate: str | None
     trim: str | None
     preview: int | None
+    compare: Compare
     max_pixels: int
     on_error: OnError
     deinterlace: Deinterlace
@@ -207,7 +209,8 @@ def convert_video(
     segment_frames = max(1, segment_frames // options.batch_size) * options.batch_size
     with open_source(source, options) as reader:
         info, window = reader.info, window_of(options.trim, reader.start_seconds)
-        product = choose_product(source, reader, target, options, window)
+        beside = Juxtaposition(options.compare)
+        product = choose_product(source, reader, beside.info(info), target, options, window)
         make_folder_of(target)
         product.check()
         engine = translator.prepare(info.height, info.width, sampler_of(source, info, options))
@@ -222,7 +225,9 @@ def convert_video(
             # Another process may have finished it while this one was getting ready.
             refuse_existing(source, target, overwrite=options.overwrite)
             with (
-                passing(reader.frames(window, job.position), translator, options, job.state) as frames,
+                passing(
+                    beside.watch(reader.frames(window, job.position)), translator, options, job.state
+                ) as frames,
                 SegmentWriter(job, product.open_piece, segment_frames=segment_frames) as writer,
                 WriteBehind(writer) as sink,
                 _reporting(reporter, source.name, info.num_frames, done=job.num_frames, unit="frames"),
@@ -230,7 +235,7 @@ def convert_video(
                 for place, passed in enumerate(frames, start=1):
                     if place % segment_frames == 0:
                         job.keep(passed.frame.pts, passed.state())
-                    sink.write(passed.frame)
+                    sink.write(beside.put(passed.frame))
                     reporter.advance()
             if not job.segments:
                 raise InputError(f"no frame of {source} lies within --trim")
@@ -244,7 +249,10 @@ def convert_picture(source: Path, target: Path, translator: Translator, options:
     still = read_still(source, max_pixels=options.max_pixels)
     with exclusive(target):
         refuse_existing(source, target, overwrite=options.overwrite)
-        write_still(target, replace(still, pixels=translator.translate(still.pixels[None])[0]))
+        translated = translator.translate(still.pixels[None])[0]
+        pixels = juxtapose(still.pixels, translated, options.compare)
+        alpha = None if options.compare == "side" else still.alpha
+        write_still(target, replace(still, pixels=pixels, alpha=alpha))
 
 
 @contextmanager
@@ -265,7 +273,7 @@ def _check(options: ConvertOptions) -> None:
         raise InputError(f"a preview of {options.preview} frames is impossible", hint="1 or more")
     if options.tonemap and options.assume_sdr:
         raise InputError("--tonemap and --assume-sdr exclude each other")
-    if options.verify and (options.trim is not None or options.preview is not None):
-        raise InputError("--verify compares whole files, so it does not go with --trim and --preview")
+    if options.verify and (options.trim or options.preview or options.compare != "off"):
+        raise InputError("--verify compares whole files, so not with --trim, --preview and --compare")
     parse_trim(options.trim or ":")
     check_smoothing(options)

@@ -10,10 +10,12 @@ DIRECTIONS: tuple[Direction, ...] = ("a2b", "b2a")
 OnError = Literal["repeat", "fail"]
 Deinterlace = Literal["auto", "off"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
+Compare = Literal["off", "side", "wipe"]
 Smooth = Literal["auto", "recursion", "ema", "off"]
 ExportFormat = Literal["onnx", "pt2", "openvino"]
 ON_ERROR: tuple[OnError, ...] = ("repeat", "fail")
 DEINTERLACE: tuple[Deinterlace, ...] = ("auto", "off")
+COMPARE: tuple[Compare, ...] = ("off", "side", "wipe")
 SMOOTH: tuple[Smooth, ...] = ("auto", "recursion", "ema", "off")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16", "int8")
 EXPORT_FORMATS: tuple[ExportFormat, ...] = ("onnx", "pt2", "openvino")
@@ -54,7 +56,8 @@ class ConvertOptions(ReadOptions):
     smooth: how the frames of a video are steadied, see `i2itool.temporal`; "auto" is recursion.
     smooth_strength: 0 for none to 1.  smooth_lookahead: frames that recursion may look ahead.
     trim: START:END of a video, see `i2itool.trim`.  preview: make a contact sheet of so many frames
-    instead.  verify: at the end, fail unless all but the pixels was kept.  restart: discard what an
+    instead.  compare: show the original too, beside or in a
+    wipe.  verify: at the end, fail unless all but the pixels was kept.  restart: discard what an
     interrupted run has finished.
     """
 
@@ -77,6 +80,7 @@ class ConvertOptions(ReadOptions):
     smooth_lookahead: int = 0
     trim: str | None = None
     preview: int | None = None
+    compare: Compare = "off"
     verify: bool = False
     overwrite: bool = False
     restart: bool = False

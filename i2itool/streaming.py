@@ -7,6 +7,7 @@ from pathlib import Path
 
 from i2itool.console import Reporter
 from i2itool.errors import InputError
+from i2itool.juxtapose import Juxtaposition
 from i2itool.options import ConvertOptions
 from i2itool.smoothing import passing
 from i2itool.translator import Translator
@@ -30,16 +31,17 @@ def stream_video(
     with open_source(source, options) as opened:
         window = window_of(options.trim, opened.start_seconds)
         say_what_is_left(source, opened, PIPE)
+        beside = Juxtaposition(options.compare)
         with (
-            passing(opened.frames(window), translator, options) as frames,
-            Y4mWriter(opened.info, opened.coding) as writer,
+            passing(beside.watch(opened.frames(window)), translator, options) as frames,
+            Y4mWriter(beside.info(opened.info), opened.coding) as writer,
             WriteBehind(writer) as sink,
             ExitStack() as exits,
         ):
             reporter.start(source.name, opened.info.num_frames)
             exits.callback(reporter.finish)
             for passed in frames:
-                sink.write(passed.frame)
+                sink.write(beside.put(passed.frame))
                 num_frames += 1
                 reporter.advance()
             if num_frames == 0:

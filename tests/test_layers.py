@@ -28,6 +28,7 @@ LAYERS = {
     "i2itool.verification": 5,
     "i2itool.survey": 5,
     "i2itool.interchange": 5,
+    "i2itool.speed": 5,
     "i2itool.targets": 5,
     "i2itool.jobs": 6,
     "i2itool.trainer.fit": 5,
@@ -85,8 +86,10 @@ LAYERS = {
     "i2itool.preset": 1,
     "i2itool.options": 1,
     "i2itool.trim": 1,
+    "i2itool.juxtapose": 2,
     "i2itool.work_size": 2,
     "i2itool.console": 1,
+    "i2itool.profile": 1,
     "i2itool.device": 1,
     "i2itool.errors": 0,
     # Data folders and the package itself, whose public names are loaded on first use.

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,17 @@ import click
 
 from i2itool.console import open_reporter, printable
 from i2itool.errors import I2IError
-from i2itool.options import DEINTERLACE, DIRECTIONS, ON_ERROR, PRECISION_CHOICES, SMOOTH, ConvertOptions
+from i2itool.options import (
+    COMPARE,
+    DEINTERLACE,
+    DIRECTIONS,
+    ON_ERROR,
+    PRECISION_CHOICES,
+    SMOOTH,
+    ConvertOptions,
+)
+from i2itool.profile import Profile
+from i2itool.profile import table as table_of_stages
 
 if TYPE_CHECKING:
     from i2itool.jobs.outcome import Outcome
@@ -147,12 +158,20 @@ _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
     help="Only a picture of N frames, before and after.",
 )
 @click.option(
+    "--compare",
+    type=click.Choice(COMPARE),
+    default=_DEFAULTS["compare"],
+    show_default=True,
+    help="Show the original too: beside, or in a wipe.",
+)
+@click.option(
     "--restart", is_flag=True, default=_DEFAULTS["restart"], help="Discard what a stopped run has finished."
 )
 @click.option(
     "--verify", is_flag=True, default=_DEFAULTS["verify"], help="Fail unless all but the pixels was kept."
 )
 @click.option("--overwrite", is_flag=True, default=_DEFAULTS["overwrite"], help="Replace outputs that exist.")
+@click.option("--profile", is_flag=True, help="Say at the end how long each stage took.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each input.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
@@ -164,6 +183,7 @@ def command(
     output: Path | None,
     as_json: bool,
     quiet: bool,
+    profile: bool,
     jobs: int,
     shard: str | None,
     **options: Any,  # the fields of ConvertOptions, checked by its constructor
@@ -177,18 +197,23 @@ def command(
     """
     wanted = {"preset": preset, "reporter": open_reporter(quiet), **options}
     if len(inputs) > 1 or inputs[0].is_dir():
-        if options["preview"] is not None:
-            raise click.UsageError("--preview is for a single video")
+        if options["preview"] is not None or profile:
+            raise click.UsageError(f"--{'profile' if profile else 'preview'} is for a single video")
         if convert_several(inputs, output, jobs=jobs, shard=shard, as_json=as_json, **wanted):
             ctx.exit(SOME_FAILED)
     elif shard is not None:
         raise click.UsageError("--shard is for folders and several files")
     else:
-        convert_one(inputs[0], output, as_json=as_json, **wanted)
+        with Profile() if profile else nullcontext() as watched:
+            num_frames = convert_one(inputs[0], output, as_json=as_json, **wanted)
+        if watched is not None:
+            from i2itool.device import num_cores
+
+            click.echo(table_of_stages(watched, num_frames, num_cores()), err=True)
 
 
-def convert_one(path: Path, output: Path | None, *, as_json: bool, **wanted: Any) -> None:
-    """Translate a file and say so; an error is told as JSON too, and raised."""
+def convert_one(path: Path, output: Path | None, *, as_json: bool, **wanted: Any) -> int:
+    """Translate a file and say so; an error is told as JSON too, and raised. Returns the number of frames."""
     from i2itool.conversion import convert
 
     try:
@@ -207,6 +232,7 @@ def convert_one(path: Path, output: Path | None, *, as_json: bool, **wanted: Any
             click.echo(
                 f"{converted.num_repeated} of {converted.num_frames} frames could not be decoded", err=True
             )
+    return converted.num_frames
 
 
 def convert_several(inputs: Sequence[Path], output: Path | None, *, as_json: bool, **wanted: Any) -> bool:

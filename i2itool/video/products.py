@@ -59,7 +59,7 @@ class Product(Protocol):
 
 
 def choose_product(
-    path: Path, source: Source, target: Path, options: ConvertOptions, window: Window
+    path: Path, source: Source, info: VideoInfo, target: Path, options: ConvertOptions, window: Window
 ) -> Product:
     """What `target` is to be, from a `window` of the `source` at `path`.
 
@@ -68,7 +68,7 @@ def choose_product(
     is_file = isinstance(source, VideoReader) and path != PIPE
     if not is_sequence(target) and not is_animation_name(target):
         origin = path if is_file else None
-        encoding = Encoding.choose(target, source.info, source.coding, options, source=origin)
+        encoding = Encoding.choose(target, info, source.coding, options, source=origin)
         file = VideoFile(
             target,
             origin,
@@ -76,7 +76,7 @@ def choose_product(
             encoding,
             drop_unsupported=options.drop_unsupported,
         )
-        return VideoProduct(file, window, source.info.time_base)
+        return VideoProduct(file, window, info.time_base)
     say_what_is_left(path, source, target)
     if is_sequence(target):
         first = source.first_number if isinstance(source, SequenceReader) else FIRST_NUMBER
@@ -86,7 +86,7 @@ def choose_product(
             f"{target.name} would hold one picture",
             hint=f"{target.stem}_%05d.png for one of each frame, .apng for one that moves",
         )
-    return AnimationProduct(target, source.info, num_plays(path) if path != PIPE else 0, options.crf)
+    return AnimationProduct(target, info, num_plays(path) if path != PIPE else 0, options.crf)
 
 
 def say_what_is_left(path: Path, source: Source, target: Path) -> None:
