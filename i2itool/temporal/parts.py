@@ -33,10 +33,12 @@ _GREEN_OF_RED, _GREEN_OF_BLUE = -0.299 / 0.587, -0.114 / 0.587
 class Parts:
     """What a picture is made of.
 
-    affine: 6,gh,gw: A and b of Y, of R - Y and of B - Y.  brightness: H,W: the residual of Y.
+    luma: H,W: its brightness.  affine: 6,gh,gw: A and b of Y, of R - Y and of B - Y.
+    brightness: H,W: the residual of Y.
     color: 2,h,w: the residuals of R - Y and B - Y, on the work grid: finer than that the eye sees no colour.
     """
 
+    luma: Field
     affine: Planes
     brightness: Field
     color: Planes
@@ -51,9 +53,10 @@ def take_apart(look: Look, brightness: Field, output: AnyPixels) -> Parts:
     targets = [y, red - y, blue - y]
     affine = _fit(given, targets)
     color = [targets[i] - apply(affine[2 * i : 2 * i + 2], given) for i in (1, 2)]
-    fine = luma(output)
-    cv2.subtract(fine, apply(affine[:2], brightness), dst=fine)
-    return Parts(affine, fine, np.stack(color))
+    whole = luma(output)
+    explained = apply(affine[:2], brightness)
+    fine = np.asarray(cv2.subtract(whole, explained, dst=explained), np.float32)
+    return Parts(whole, affine, fine, np.stack(color))
 
 
 def apply(pair: Planes, given: Field) -> Field:

@@ -23,7 +23,7 @@ from i2itool.temporal.tracking import Tracked
 _RESIDUAL_SECONDS, _AFFINE_SECONDS = 0.33, 0.67
 # What averaging and resampling take from the fine structure is given back, up to this factor; a new gain
 # counts by this share, or the sharpness itself would flicker.
-_MOST_GAIN, _FINE_PX, _GAIN_SHARE = 1.5, 1.5, 0.2
+_MOST_GAIN, _FINE_PX, _GAIN_SHARE = 1.5, 5, 0.2
 
 _Places = tuple[Field, Field]
 
@@ -85,10 +85,12 @@ class Recursion:
 
         smoothed = apply(affine[:2], brightness)
         cv2.add(smoothed, fine, dst=smoothed)
-        before = luma(output)
-        gain = _gain(before, smoothed, neighbours)
-        change = _sharpened(smoothed, gain)
-        cv2.subtract(change, before, dst=change)
+        structure = _structure(smoothed)
+        gain = _gain(_structure(parts.luma), structure, neighbours)
+        # Sharpen, and take the difference to what there is.
+        cv2.multiply(structure, refine(gain - 1, structure.shape), dst=structure)
+        cv2.add(smoothed, structure, dst=smoothed)
+        change = np.asarray(cv2.subtract(smoothed, parts.luma, dst=smoothed), np.float32)
         tint = color_change(look, affine - parts.affine, color - parts.color)
         new = Memory(affine, affine_age, fine, color, age, gain)
         return changed(output, change, tint), new
@@ -146,9 +148,9 @@ def _mean(
 
 
 def _gain(today: Field, smoothed: Field, neighbours: Sequence[Neighbour]) -> Field:
-    """By how much the mean must be sharpened to be as sharp as what it is the mean of; gh,gw."""
+    """By how much the structure of the mean must grow to be that of what it is the mean of; gh,gw."""
     grid = neighbours[0].memory.gain.shape
-    wanted, found = (window_mean(_squared(_structure(field)), grid) + 1e-3 for field in (today, smoothed))
+    wanted, found = (window_mean(np.square(structure), grid) + 1e-3 for structure in (today, smoothed))
     gain = np.clip(np.sqrt(wanted / found), 1, _MOST_GAIN).astype(np.float32)
     motion, memory = neighbours[0].motion, neighbours[0].memory
     share = (1 - _GAIN_SHARE) * coarsen(motion.confidence, grid)
@@ -156,17 +158,7 @@ def _gain(today: Field, smoothed: Field, neighbours: Sequence[Neighbour]) -> Fie
     return gain
 
 
-def _sharpened(field: Field, gain: Field) -> Field:
-    structure = _structure(field)
-    cv2.multiply(structure, refine(gain - 1, field.shape), dst=structure)
-    return np.asarray(cv2.add(structure, field, dst=structure), np.float32)
-
-
 def _structure(field: Field) -> Field:
     """The finest structure: what a blur takes away."""
-    blurred = np.asarray(cv2.GaussianBlur(field, (0, 0), _FINE_PX), np.float32)
+    blurred = np.asarray(cv2.blur(field, (_FINE_PX, _FINE_PX)), np.float32)
     return np.asarray(cv2.subtract(field, blurred, dst=blurred), np.float32)
-
-
-def _squared(field: Field) -> Field:
-    return np.asarray(cv2.multiply(field, field, dst=field), np.float32)

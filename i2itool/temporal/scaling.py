@@ -22,13 +22,15 @@ def work_size(height: int, width: int) -> tuple[int, int]:
 
 
 def shrink(pixels: AnyPixels) -> Pixels:
-    """A picture (H,W,3 uint8 or uint16) on its work grid, by means of areas, as uint8."""
+    """A picture (H,W,3 uint8 or uint16) on its work grid, without aliasing, as uint8."""
     size = work_size(*pixels.shape[:2])
     small = np.ascontiguousarray(pixels)
-    # Halving is many times as fast as any other ratio.
+    # Means of pairs are many times as fast as those of any other number, and from less than two pixels to one
+    # nothing is lost between them.
     while _is_halved_exactly(small.shape[:2], size):
-        small = _means(small, (small.shape[0] // 2, small.shape[1] // 2))
-    small = _means(small, size)
+        small = _resized(small, (small.shape[0] // 2, small.shape[1] // 2), cv2.INTER_AREA)
+    ratio = max(small.shape[0] / size[0], small.shape[1] / size[1])
+    small = _resized(small, size, cv2.INTER_AREA if ratio >= 2 else cv2.INTER_LINEAR)
     return small.astype(np.uint8) if small.dtype == np.uint8 else np.rint(small / 257.0).astype(np.uint8)
 
 
@@ -52,10 +54,10 @@ def luma(pixels: AnyPixels) -> Field:
     return np.multiply(gray, np.float32(1 if pixels.dtype == np.uint8 else 1 / 257), dtype=np.float32)
 
 
-def _means(pixels: AnyPixels, size: tuple[int, int]) -> AnyPixels:
+def _resized(pixels: AnyPixels, size: tuple[int, int], how: int) -> AnyPixels:
     if pixels.shape[:2] == size:
         return pixels
-    small: AnyPixels = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # the same dtype
+    small: AnyPixels = cv2.resize(pixels, size[::-1], interpolation=how)  # type: ignore[assignment]  # its dtype
     return small
 
 
