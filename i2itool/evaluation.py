@@ -14,7 +14,7 @@ from i2itool.frames import Pixels
 from i2itool.metrics.features import Features, MobileNetV2, extract_features
 from i2itool.metrics.kid import Distance, kernel_distance
 from i2itool.metrics.paired import luma_correlation, map_accuracy, psnr, ssim
-from i2itool.pictures import list_pictures, read_picture
+from i2itool.pictures import list_pictures, read_picture, resize_short_side
 from i2itool.translator import Translator
 
 
@@ -144,12 +144,7 @@ def _spread(paths: list[Path], limit: int | None) -> list[Path]:
 
 def _read(path: Path, size_px: int | None) -> Pixels:
     picture = read_picture(path)
-    if size_px is None:
-        return picture
-    height, width = picture.shape[:2]
-    scale = size_px / min(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return picture if size_px is None else resize_short_side(picture, size_px)
 
 
 def _like(picture: Pixels, other: Pixels) -> Pixels:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from i2itool.errors import InputError
 from i2itool.frames import Pixels
 from i2itool.still_writer import FORMATS, write_still
@@ -37,6 +40,15 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     Raises InputError if the picture is missing, truncated, unreadable or larger than `max_pixels`.
     """
     return to_8_bits(read_still(path, max_pixels=max_pixels).pixels)
+
+
+def resize_short_side(picture: Pixels, short_side_px: int) -> Pixels:
+    """Resize H,W,3 uint8 so that its short side has `short_side_px`; the aspect stays."""
+    height, width = picture.shape[:2]
+    scale = short_side_px / min(height, width)
+    size = (max(short_side_px, round(width * scale)), max(short_side_px, round(height * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.uint8)
 
 
 def write_picture(path: Path, pixels: Pixels) -> None:

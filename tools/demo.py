@@ -13,11 +13,11 @@ import time
 from importlib import resources
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from i2itool.frames import AnyPixels, Pixels
-from i2itool.pictures import write_picture
+from i2itool.frames import Pixels
+from i2itool.pictures import resize_short_side, write_picture
+from i2itool.stills import to_8_bits
 from i2itool.video.reader import VideoReader
 
 DEMO = Path("demo")
@@ -58,7 +58,7 @@ def main() -> None:
 def write_folders(clip: Path, folder_a: Path, folder_b: Path) -> tuple[int, int]:
     """Write the clip's first half to A as it is, its second half to B at dusk; returns how many."""
     with VideoReader(clip) as source:
-        frames = [shrink(frame.pixels) for frame in source]
+        frames = [resize_short_side(to_8_bits(frame.pixels), SHORT_SIDE_PX) for frame in source]
     half = len(frames) // 2
     for folder, pictures in ((folder_a, frames[:half]), (folder_b, [dusk(frame) for frame in frames[half:]])):
         shutil.rmtree(folder, ignore_errors=True)
@@ -66,14 +66,6 @@ def write_folders(clip: Path, folder_a: Path, folder_b: Path) -> tuple[int, int]
         for number, picture in enumerate(pictures):
             write_picture(folder / f"{number:04d}.png", picture)
     return half, len(frames) - half
-
-
-def shrink(pixels: AnyPixels) -> Pixels:
-    """H,W,3 uint8 RGB with a short side of SHORT_SIDE_PX."""
-    height, width = pixels.shape[:2]
-    scale = SHORT_SIDE_PX / min(height, width)
-    size = (round(width * scale), round(height * scale))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def dusk(pixels: Pixels) -> Pixels:

@@ -97,7 +97,10 @@ def _draw(panel: Panel) -> Pixels:
             (left + (step - first) * scale_x, height - bottom - (value - low) * scale_y)
             for step, value in points
         ]
-        cv2.polylines(canvas, [np.round(line).astype(np.int32)], False, colour, 1, cv2.LINE_AA)
+        pixels = np.round(line).astype(np.int32)
+        cv2.polylines(canvas, [pixels], False, colour, 1, cv2.LINE_AA)
+        if len(pixels) == 1:
+            cv2.circle(canvas, pixels[0].tolist(), 2, colour, -1, cv2.LINE_AA)
         _write(canvas, name, (left + 8 + 90 * (index % 6), top + 16 + 16 * (index // 6)), 0.4, colour)
     return canvas
 

@@ -5,19 +5,19 @@ What a batch holds is a function of the seed and the step alone: no worker, no r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from i2itool.errors import InputError
 from i2itool.frames import Pixels
-from i2itool.pictures import list_pictures, read_picture
+from i2itool.pictures import list_pictures, read_picture, resize_short_side
 from i2itool.pixels import to_network
 
 from .config import TrainConfig
@@ -29,6 +29,8 @@ LAYOUTS = (("trainA", "trainB"), ("train_A", "train_B"), ("images_a", "images_b"
 HELD_OUT_LAYOUTS = (("valA", "valB"), ("testA", "testB"), ("A", "B"))
 
 CACHE_BYTES = 4 << 30
+
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +63,6 @@ def find_folders(a: Path, b: Path | None, layouts: Sequence[tuple[str, str]] = L
     raise InputError(f"{a} has no pair of {what}", hint=f"give A and B, or a ROOT with {known}")
 
 
-def resize_short_side(picture: Pixels, short_side_px: int) -> Pixels:
-    """Resize H,W,3 uint8 so that its short side has `short_side_px`; the aspect stays."""
-    height, width = picture.shape[:2]
-    scale = short_side_px / min(height, width)
-    size = (max(short_side_px, round(width * scale)), max(short_side_px, round(height * scale)))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.uint8)
-
-
 class PictureFolder:
     """The pictures of one domain, resized once and kept in memory as long as they fit."""
 
@@ -86,32 +79,35 @@ class PictureFolder:
         """Picture `index`, H,W,3 uint8 RGB with a short side of `load_px`."""
         if index in self._cache:
             return self._cache[index]
-        picture = resize_short_side(read_picture(self.paths[index]), self._load_px)
+        return self._keep(index, read_picture(self.paths[index]))
+
+    def _keep(self, index: int, whole: Pixels) -> Pixels:
+        picture = resize_short_side(whole, self._load_px)
         if self._cached_bytes + picture.nbytes <= CACHE_BYTES // 2:
             self._cache[index] = picture
             self._cached_bytes += picture.nbytes
         return picture
+
+    def read_all(self, see: Callable[[Path, Pixels | None], Seen]) -> list[Seen]:
+        """Read every picture once and show it to `see` in full size; None stands for what cannot be read."""
+
+        def read(index: int) -> Seen:
+            path = self.paths[index]
+            try:
+                picture = read_picture(path)
+            except InputError:
+                return see(path, None)
+            self._keep(index, picture)
+            return see(path, picture)
+
+        with ThreadPoolExecutor() as pool:
+            return list(pool.map(read, range(len(self))))
 
     def check(self) -> None:
         """Read every picture once, so that a broken one is named before training and not during it."""
         with ThreadPoolExecutor() as pool:
             for _ in pool.map(self.picture, range(len(self))):
                 pass
-
-
-def open_data(folders: tuple[Path, Path], config: TrainConfig, *, rank: int = 0) -> UnpairedData:
-    """The pictures of A and B as `config` wants them, each read once to see that it can be.
-
-    rank: of this process among those of `config`.
-
-    Raises InputError naming the first that cannot.
-    """
-    a, b = (PictureFolder(folder, load_px=config.load_px) for folder in folders)
-    a.check()
-    b.check()
-    return UnpairedData(
-        a, b, config.batch_size, config.crop_px, config.flip, config.seed, rank, config.processes
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +178,21 @@ class UnpairedData:
         top, left = (int(rng.integers(size - self.crop_px + 1)) for size in picture.shape[:2])
         crop = picture[top : top + self.crop_px, left : left + self.crop_px]
         return crop[:, ::-1] if self.flip and rng.random() < 0.5 else crop
+
+
+def open_data(folders: tuple[Path, Path], config: TrainConfig, *, rank: int = 0) -> UnpairedData:
+    """The pictures of A and B as `config` wants them, each read once to see that it can be.
+
+    rank: of this process among those of `config`.  Raises InputError naming the first that cannot.
+    """
+    a, b = (PictureFolder(folder, load_px=config.load_px) for folder in folders)
+    a.check()
+    b.check()
+    return make_data(a, b, config, rank=rank)
+
+
+def make_data(a: PictureFolder, b: PictureFolder, config: TrainConfig, *, rank: int = 0) -> UnpairedData:
+    """Batches from folders that have been read."""
+    return UnpairedData(
+        a, b, config.batch_size, config.crop_px, config.flip, config.seed, rank, config.processes
+    )

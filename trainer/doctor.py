@@ -83,8 +83,11 @@ def refuse_or_warn(checkup: Checkup) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """A picture in brief; everything but the path is None or 0 where it cannot be read."""
+class Look:
+    """A picture in brief; everything but the path is None or 0 where it cannot be read.
+
+    size: width, height.  deviation: of luma, in levels.  bits: what it looks like, for comparisons.
+    """
 
     path: Path
     size: tuple[int, int] = (0, 0)
@@ -101,11 +104,16 @@ def check_folders(folder_a: Path, folder_b: Path) -> Checkup:
     folder without pictures.
     """
     with ThreadPoolExecutor() as pool:
-        looks_a, looks_b = (list(pool.map(_look, list_pictures(folder))) for folder in (folder_a, folder_b))
-    readable = [look for look in looks_a + looks_b if look.bits is not None]
+        looks_a, looks_b = (list(pool.map(_read, list_pictures(folder))) for folder in (folder_a, folder_b))
+    return judge(looks_a, looks_b)
+
+
+def judge(looks_a: Sequence[Look], looks_b: Sequence[Look]) -> Checkup:
+    """What stands out among pictures that were looked at; as `check_folders`."""
+    readable = [look for look in (*looks_a, *looks_b) if look.bits is not None]
     load_px, crop_px = _suggest(readable)
     findings = [
-        *_findings_of_each(looks_a + looks_b),
+        *_findings_of_each([*looks_a, *looks_b]),
         *_gray_in_colour(looks_a),
         *_gray_in_colour(looks_b),
         *_lookalikes(readable, {look.path for look in looks_a}),
@@ -114,14 +122,20 @@ def check_folders(folder_a: Path, folder_b: Path) -> Checkup:
     return Checkup((len(looks_a), len(looks_b)), tuple(findings), tuple(sizes), load_px, crop_px)
 
 
-def _look(path: Path) -> _Look:
+def _read(path: Path) -> Look:
     try:
-        picture = read_picture(path)
+        return look(path, read_picture(path))
     except InputError:
-        return _Look(path)
+        return look(path, None)
+
+
+def look(path: Path, picture: Pixels | None) -> Look:
+    """A picture in brief: H,W,3 uint8 RGB, or None for one that cannot be read."""
+    if picture is None:
+        return Look(path)
     luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(luma, (HASH_PX + 1, HASH_PX), interpolation=cv2.INTER_AREA).astype(np.int16)
-    return _Look(
+    return Look(
         path,
         size=(picture.shape[1], picture.shape[0]),
         deviation=float(luma.std()),
@@ -135,9 +149,9 @@ def _is_gray(picture: Pixels) -> bool:
     return bool(np.percentile(spread, 99) <= GRAY_LEVELS)
 
 
-def _findings_of_each(looks: Sequence[_Look]) -> Iterator[Finding]:
+def _findings_of_each(looks: Sequence[Look]) -> Iterator[Finding]:
     readable = [look for look in looks if look.bits is not None]
-    groups: list[tuple[Severity, str, list[_Look]]] = [
+    groups: list[tuple[Severity, str, list[Look]]] = [
         ("error", "cannot be read", [look for look in looks if look.bits is None]),
         ("error", "constant: InstanceNorm divides by its deviation", [
             look for look in readable if look.deviation < CONSTANT_LEVELS]),
@@ -150,14 +164,14 @@ def _findings_of_each(looks: Sequence[_Look]) -> Iterator[Finding]:
             yield Finding(severity, problem, tuple(look.path for look in found))
 
 
-def _gray_in_colour(looks: Sequence[_Look]) -> Iterator[Finding]:
+def _gray_in_colour(looks: Sequence[Look]) -> Iterator[Finding]:
     """Gray pictures are fine in a gray set and a few of them are odd in one of colour."""
     gray = [look.path for look in looks if look.is_gray and look.deviation >= FLAT_LEVELS]
     if 0 < len(gray) < len(looks) / 2:
         yield Finding("warning", "gray in a set of colour", tuple(gray))
 
 
-def _lookalikes(looks: Sequence[_Look], in_a: set[Path]) -> Iterator[Finding]:
+def _lookalikes(looks: Sequence[Look], in_a: set[Path]) -> Iterator[Finding]:
     """Pairs that look alike; a constant picture has no look and is left out."""
     looks = [look for look in looks if look.deviation >= FLAT_LEVELS]
     for first, second, distance in _near_pairs(looks):
@@ -167,7 +181,7 @@ def _lookalikes(looks: Sequence[_Look], in_a: set[Path]) -> Iterator[Finding]:
         yield Finding("warning", f"{kind} {'in A and in B' if across else 'twice'}", pair)
 
 
-def _near_pairs(looks: Sequence[_Look]) -> Iterator[tuple[int, int, int]]:
+def _near_pairs(looks: Sequence[Look]) -> Iterator[tuple[int, int, int]]:
     """(index, later index, bits that differ) of looks within NEAR_BITS; row by row, to bound memory."""
     if not looks:
         return
@@ -178,7 +192,7 @@ def _near_pairs(looks: Sequence[_Look]) -> Iterator[tuple[int, int, int]]:
             yield index, index + 1 + int(later), int(distances[later])
 
 
-def _suggest(looks: Sequence[_Look]) -> tuple[int, int]:
+def _suggest(looks: Sequence[Look]) -> tuple[int, int]:
     """Load and crop size, px: as in the papers, or smaller where the smallest tenth of pictures is."""
     short_sides = [min(look.size) for look in looks] or [_MOST_CROP_PX]
     most_load = round(_MOST_CROP_PX / _CROP_SHARE)

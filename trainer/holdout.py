@@ -15,11 +15,10 @@ from i2itool.metrics.features import Features, MobileNetV2, extract_features
 from i2itool.metrics.kid import kernel_distance
 from i2itool.metrics.paired import map_accuracy, psnr, ssim
 from i2itool.networks import multiple_of
-from i2itool.pictures import list_pictures, read_picture
+from i2itool.pictures import list_pictures, read_picture, resize_short_side
 from i2itool.pixels import to_network, to_pixels
 
 from .config import Metric
-from .data import resize_short_side
 
 # Pictures of each domain that are looked at: an evaluation should take seconds.
 MOST_PICTURES = 64

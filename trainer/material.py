@@ -8,8 +8,8 @@ from i2itool.importers.checkpoint import read_checkpoint
 from i2itool.metrics.features import load_feature_network
 
 from .config import TrainConfig
-from .data import HELD_OUT_LAYOUTS, UnpairedData, find_folders, open_data
-from .doctor import check_folders, refuse_or_warn
+from .data import HELD_OUT_LAYOUTS, PictureFolder, UnpairedData, find_folders, make_data
+from .doctor import judge, look, refuse_or_warn
 from .holdout import Holdout, open_holdout
 from .processes import Processes
 from .run import RunFolder
@@ -22,13 +22,17 @@ def open_material(
 
     Raises InputError for pictures that would spoil the run.
     """
-    if processes.rank == 0 and (restart or not run.has_checkpoint):
-        refuse_or_warn(check_folders(*folders))
-    data = open_data(folders, config, rank=processes.rank)
+    a, b = (PictureFolder(folder, load_px=config.load_px) for folder in folders)
+    begins = restart or not run.has_checkpoint
+    if processes.rank == 0 and begins:
+        refuse_or_warn(judge(a.read_all(look), b.read_all(look)))
+    else:
+        a.check()
+        b.check()
     if restart and processes.rank == 0:
         run.remove()
     processes.wait()
-    return data
+    return make_data(a, b, config, rank=processes.rank)
 
 
 def open_held_out(root: Path, features: Path | None, config: TrainConfig) -> Holdout:

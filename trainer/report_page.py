@@ -7,7 +7,7 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width"><style>
 body { font: 15px/1.4 system-ui, sans-serif; margin: 1.5rem auto; max-width: 1240px; padding: 0 1rem; color: #222; }
 h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
-#preview { width: 100%; image-rendering: auto; background: #eee; min-height: 4rem; }
+#preview { display: block; max-width: 100%; min-width: 50%; background: #eee; }
 #slider { width: 100%; } .alarm { background: #fde8e8; border-left: 4px solid #d62728; padding: .4rem .8rem; margin: .5rem 0; }
 #plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 1rem; }
 svg { width: 100%; background: #fafafa; } text { font-size: 11px; fill: #555; }
@@ -52,6 +52,7 @@ for (const panel of data.panels) {
     const colour = colours[index % colours.length], label = document.createElement("span");
     draw("polyline", svg, {points: curve.map(p => `${x(p[0])},${y(p[1])}`).join(" "), fill: "none", stroke: colour,
       "stroke-width": 1.6, "data-name": name});
+    if (curve.length === 1) draw("circle", svg, {cx: x(curve[0][0]), cy: y(curve[0][1]), r: 3, fill: colour});
     label.style.color = colour; label.textContent = `${name} ${curve[curve.length - 1][1]}`; legend.append(label);
   });
 }

@@ -13,12 +13,11 @@ from i2itool.trainer.data import (
     PictureFolder,
     UnpairedData,
     find_folders,
-    resize_short_side,
 )
 from numpy.typing import NDArray
 
 from i2itool.errors import InputError
-from i2itool.pictures import list_pictures, read_picture
+from i2itool.pictures import list_pictures, read_picture, resize_short_side
 
 
 def open_tiny(folders: tuple[Path, Path], *, seed: int = 0, batch_size: int = 2) -> UnpairedData:
