@@ -15,6 +15,7 @@ from i2itool.engine.base import Build, Engine
 from i2itool.engine.demand import require_memory
 from i2itool.engine.select import Wish, open_engine
 from i2itool.errors import OutOfMemory
+from i2itool.profile import stage
 
 logger = logging.getLogger("i2itool.engine")
 
@@ -122,17 +123,18 @@ class Ladder:
             require_memory(engine.name, build)
             return engine
         self.close()
-        self._engine = open_engine(
-            step.wish.engine,
-            self._network,
-            size=size,
-            batch_size=step.batch_size,
-            device=step.wish.device,
-            precision=step.wish.precision,
-            sample=sample,
-            # Pictures of many sizes may open many engines, all chosen alike.
-            log_level=logging.DEBUG if self._has_announced else logging.INFO,
-        )
+        with stage("network"):
+            self._engine = open_engine(
+                step.wish.engine,
+                self._network,
+                size=size,
+                batch_size=step.batch_size,
+                device=step.wish.device,
+                precision=step.wish.precision,
+                sample=sample,
+                # Pictures of many sizes may open many engines, all chosen alike.
+                log_level=logging.DEBUG if self._has_announced else logging.INFO,
+            )
         self._has_announced = True
         return self._engine
 

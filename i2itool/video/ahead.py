@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from i2itool.frames import Frame
+from i2itool.profile import stage
 from i2itool.video.base import FrameSink
 
 Item = TypeVar("Item")
@@ -33,12 +34,13 @@ class ReadAhead(Generic[Item]):
     if the consumer stops early.
     """
 
-    def __init__(self, source: Iterable[Item], *, depth: int = DEPTH) -> None:
+    def __init__(self, source: Iterable[Item], *, depth: int = DEPTH, name: str = "decode") -> None:
+        """name: of the stage, for `i2itool.profile`."""
         self._source = source
         self._queue: queue.Queue[Item | _End] = queue.Queue(depth)
         self._stop = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._read, name="read-ahead", daemon=True)
+        self._thread = threading.Thread(target=self._read, name=name, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -58,9 +60,10 @@ class ReadAhead(Generic[Item]):
 
     def _read(self) -> None:
         try:
-            for item in self._source:
-                if not _put(self._queue, item, self._stop):
-                    return
+            with stage(self._thread.name):
+                for item in self._source:
+                    if not _put(self._queue, item, self._stop):
+                        return
         except BaseException as error:  # noqa: BLE001 - handed to the consumer, whatever it is
             self._error = error
         _put(self._queue, _END, self._stop)
@@ -77,7 +80,7 @@ class WriteBehind:
         self._queue: queue.Queue[Frame | _End] = queue.Queue(depth)
         self._stop = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._write, name="write-behind", daemon=True)
+        self._thread = threading.Thread(target=self._write, name="encode", daemon=True)
 
     def write(self, frame: Frame) -> None:
         """Hand over a frame; raises what writing an earlier one has raised."""
@@ -101,17 +104,21 @@ class WriteBehind:
 
     def _write(self) -> None:
         try:
-            while not self._stop.is_set():
-                try:
-                    frame = self._queue.get(timeout=_POLL_SECONDS)
-                except queue.Empty:
-                    continue
-                if isinstance(frame, _End):
-                    return
-                self._sink.write(frame)
+            with stage(self._thread.name):
+                self._write_until_end()
         except BaseException as error:  # noqa: BLE001 - handed to the producer, whatever it is
             self._error = error
             self._stop.set()
+
+    def _write_until_end(self) -> None:
+        while not self._stop.is_set():
+            try:
+                frame = self._queue.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if isinstance(frame, _End):
+                return
+            self._sink.write(frame)
 
     def _raise_error(self) -> None:
         if self._error is not None:
