@@ -70,6 +70,7 @@ LAYERS = {
     "i2itool.trainer.ema": 3,
     "i2itool.trainer.pool": 3,
     "i2itool.trainer.config": 3,
+    "i2itool.trainer.defaults": 3,
     "i2itool.trainer.schedule": 3,
     "i2itool.trainer.augment": 3,
     "i2itool.trainer.initialise": 3,

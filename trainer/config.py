@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from i2itool.errors import InputError, TrainingError
 from i2itool.preset import PresetName
 
+from .defaults import DEFAULTS, merge
+
 Method = Literal["cyclegan", "unit", "unit2018"]
 GanLoss = Literal["lsgan", "vanilla", "wgangp"]
 Metric = Literal["kid", "psnr", "ssim", "map_accuracy"]
@@ -123,6 +125,7 @@ class TrainConfig(_Table):
 
     load_px: short side to which pictures are resized.  crop_px: side of the random square crop.
     gan: CycleGAN's adversarial loss.  steps: optimisation steps in all.
+    temporal_noise: weight of steadiness under what differs between the frames of a video.
     augment: differentiable augmentation of what the critics see.  weights_dtype, work_size: of the exported
     preset; "full" where the pictures are parts of larger ones, such as tiles of maps.
     accumulate: parts that a batch is worked through in; only one is in memory.  recompute: run generators
@@ -154,6 +157,7 @@ class TrainConfig(_Table):
     gan: GanLoss = "lsgan"
     pool_size: int = Field(default=50, ge=0)
     augment: bool = False
+    temporal_noise: float = Field(default=0.0, ge=0)
     ema: float = Field(default=0.999, ge=0, lt=1)
     weights_dtype: Literal["fp32", "fp16"] = "fp32"
     work_size: int | Literal["full"] | None = None
@@ -186,46 +190,6 @@ TRAINABLE: dict[Method, tuple[str, ...]] = {
     "unit": ("unit",),
     "unit2018": ("unit2018",),
 }
-
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "cyclegan": {
-        "crop_px": 256,
-        "generator": {"name": "resnet", "hyper": {"blocks": 9, "width": 64}},
-        "critic": {"width": 64, "depth": 3},
-        "adam": {"rate": 2e-4, "constant": 0.5},
-    },
-    "unit": {
-        "crop_px": 256,
-        "generator": {"name": "unit", "hyper": {"width": 64, "shared_blocks": 1}},
-        "critic": {"width": 64, "depth": 6},
-        "adam": {"rate": 1e-4, "weight_decay": 1e-4},
-    },
-    "unit2018": {
-        "crop_px": 256,
-        "generator": {"name": "unit2018", "hyper": {"width": 64, "blocks": 4}},
-        "critic": {"width": 64, "depth": 4},
-        "adam": {"rate": 1e-4, "weight_decay": 1e-4, "policy": "step"},
-    },
-}
-
-
-def merge(*tables: dict[str, Any]) -> dict[str, Any]:
-    """Lay tables over each other, the last on top; nested tables are merged, None is left out.
-
-    A different generator brings its own hyper-parameters: those of the table below are dropped.
-    """
-    merged: dict[str, Any] = {}
-    for table in tables:
-        for key, value in table.items():
-            below = merged.get(key)
-            if isinstance(value, dict) and isinstance(below, dict):
-                changed_name = value.get("name", below.get("name")) != below.get("name")
-                merged[key] = merge(value) if changed_name else merge(below, value)
-            elif isinstance(value, dict):
-                merged[key] = merge(value)
-            elif value is not None:
-                merged[key] = value
-    return merged
 
 
 def read_train_toml(path: Path) -> dict[str, Any]:

@@ -53,10 +53,14 @@ def fit(
     task = make_task(config, device, processes)
     standing = Standing(run, config, task, Choice(config.metric), processes)
     done = first = standing.resume()
+    provenance = trace(len(data.a), len(data.b), config.seed)
     samples = data.samples(NUM_SAMPLES)
 
     watchdogs = Watchdogs(config.gan if config.method == "cyclegan" else config.method, stop_on_alarm)
     telling = open_diary(run, config, samples, device, reporter, watchdogs, first)
+
+    if standing.writes:
+        run.note_provenance(provenance)
 
     with interruption() as interrupted, telling if standing.writes else nullcontext() as diary:
         for step, batch in enumerate(data.stream(first, config.steps), start=first):
@@ -82,7 +86,7 @@ def fit(
                 break
         if diary:
             diary.report(done)
-            standing.export(done, samples, device, trace(len(data.a), len(data.b), config.seed))
+            standing.export(done, samples, device, provenance)
 
     processes.wait()
     if done < config.steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from i2itool.errors import OutputError, TrainingError
 from i2itool.preset import run_preset_folder
 
 from .config import TrainConfig, describe_difference
+from .provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,14 @@ class RunFolder:
         except ValidationError as error:
             hint = "use --restart to start anew"
             raise TrainingError(f"{path} is not a recipe of this version", hint=hint) from error
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def note_provenance(self, provenance: Provenance) -> None:
+        """Write provenance.json, of the last start of the run. Raises OutputError if it cannot be written."""
+        try:
+            text = json.dumps(asdict(provenance), indent=2) + "\n"
+            (self.path / "provenance.json").write_text(text, encoding="utf-8")
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
 

@@ -139,6 +139,9 @@ def test_previews_log_and_recipe_lie_in_the_run(
     train(config, folders, tmp_path / "run")
     assert (tmp_path / "run/previews/00000004.png").is_file()
     assert TrainConfig.model_validate_json((tmp_path / "run/train.json").read_text()) == config
+    provenance = json.loads((tmp_path / "run/provenance.json").read_text())
+    assert (provenance["num_a"], provenance["num_b"], provenance["seed"]) == (5, 7, 0)
+    assert provenance["torch"] == torch.__version__
     for name in ("preset.toml", "CARD.md", "sample.jpg", "a2b.safetensors", "b2a.safetensors"):
         assert (tmp_path / "run/preset" / name).is_file()
 
