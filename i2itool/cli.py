@@ -23,6 +23,7 @@ COMMANDS = {
     "presets": ("i2itool.commands.presets:command", "List and show the translators that there are."),
     "compile": ("i2itool.commands.compile:command", "Get the engine ready before the first conversion."),
     "doctor": ("i2itool.commands.doctor:command", "Show what this machine has, and why it lacks the rest."),
+    "bench": ("i2itool.commands.bench:command", "Time a preset on every engine of this machine."),
     "export": ("i2itool.commands.export:command", "Write a preset for other programs."),
     "import": ("i2itool.commands.import_:command", "Make a preset of somebody else's checkpoint."),
 }
