@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--preset")
-    parser.add_argument("--crf", type=int, default=ConvertOptions().crf)
+    parser.add_argument("--crf", type=int, default=ConvertOptions().quality)
     arguments = parser.parse_args()
     print(COLUMNS)
     with tempfile.TemporaryDirectory() as folder:

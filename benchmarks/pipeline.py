@@ -118,7 +118,7 @@ def compare(source: Path, runs: int, *, with_floats: bool) -> None:
 
 def run_ffmpeg(source: Path, target: Path) -> float:
     """Seconds that ffmpeg takes."""
-    settings = ["-c:v", "libx264", "-crf", str(OPTIONS.crf), "-preset", str(OPTIONS.encoder_preset)]
+    settings = ["-c:v", "libx264", "-crf", str(OPTIONS.quality), "-preset", str(OPTIONS.encoder_preset)]
     started = time.perf_counter()
     subprocess.run(["ffmpeg", "-loglevel", "error", "-i", str(source), *settings, str(target)], check=True)
     return time.perf_counter() - started

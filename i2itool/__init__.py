@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from i2itool.errors import I2IError as I2IError
     from i2itool.errors import InputError as InputError
     from i2itool.errors import MissingExtra as MissingExtra
+    from i2itool.errors import OptionError as OptionError
     from i2itool.errors import OutputError as OutputError
     from i2itool.errors import PresetError as PresetError
     from i2itool.errors import TrainingError as TrainingError
@@ -35,6 +36,7 @@ _HOMES = {
     "EngineError": "errors",
     "I2IError": "errors",
     "InputError": "errors",
+    "OptionError": "errors",
     "MissingExtra": "errors",
     "Outcome": "jobs.outcome",
     "OutputError": "errors",

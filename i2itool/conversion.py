@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from i2itool.console import Reporter, SilentReporter
-from i2itool.errors import AlreadyThere, InputError, OutputError
+from i2itool.errors import AlreadyThere, InputError, OptionError, OutputError
 from i2itool.juxtapose import Juxtaposition, juxtapose
 from i2itool.locks import exclusive
 from i2itool.options import Compare, ConvertOptions, Deinterlace, Direction, OnError, Smooth
@@ -64,7 +64,7 @@ class ConvertKeywords(TypedDict, total=False):
     batch_size: int
     work_size: str
     codec: str | None
-    crf: int
+    crf: int | None
     bitrate: str | None
     encoder_preset: str | None
     pixel_format: str | None
@@ -101,12 +101,12 @@ def convert(
     output: any of these, or a folder to put a file into; None means STEM_PRESET.EXT beside the input.
     preset: a name or a path.  options: the fields of `ConvertOptions`.
 
-    Raises InputError, PresetError, EngineError or OutputError; nothing half-written is left behind. An
-    output that exists is refused without `overwrite`, before any work is done.
+    Raises OptionError, InputError, PresetError, EngineError or OutputError; nothing half-written is left
+    behind. An output that exists is refused without `overwrite`, before any work is done.
     """
     started = time.monotonic()
     asked = ConvertOptions(**options)
-    _check(asked)
+    check_options(asked)
     source = Path(input)
     refuse_other_than_file(source)
     found = find_preset(preset)
@@ -139,12 +139,14 @@ def convert_file(
         raise
     is_still = is_picture(source) and not is_sequence(source) and not is_animation(source)
     if is_still and (options.preview is not None or options.trim is not None):
-        raise InputError(f"--trim and --preview are for videos, and {source} is a picture")
+        raise OptionError(f"--trim and --preview are for videos, and {source} is a picture")
+    if options.rate is not None and not is_sequence(source):
+        raise OptionError(f"--rate is for numbered pictures, and {source} is none")
     if options.preview is not None:
         num_frames = preview_video(source, target, translator, options, reporter)
         return Converted(source, target, num_frames, time.monotonic() - started)
     if options.verify and not is_still and not (_is_video_file(source) and _is_video_file(target)):
-        raise InputError(
+        raise OptionError(
             "--verify compares videos with videos", hint="numbered pictures, pipes and animations are none"
         )
     if target == PIPE:
@@ -178,7 +180,7 @@ def _refuse_different(source: Path, target: Path, options: ConvertOptions, repor
 def open_translator(preset: Preset, options: ConvertOptions) -> Translator:
     """The network of a preset in the direction and on the engine that are asked for; to be closed.
 
-    Raises PresetError, and InputError for an impossible working size.
+    Raises PresetError, and OptionError for an impossible working size.
     """
     return Translator(
         load_network(preset, options.direction),
@@ -266,14 +268,17 @@ def _reporting(
         reporter.finish()
 
 
-def _check(options: ConvertOptions) -> None:
+def check_options(options: ConvertOptions) -> None:
+    """Raise OptionError for what cannot be, whatever the input is."""
     if options.batch_size < 1:
-        raise InputError(f"batch size {options.batch_size} is impossible", hint="1 or more")
+        raise OptionError(f"batch size {options.batch_size} is impossible", hint="1 or more")
     if options.preview is not None and options.preview < 1:
-        raise InputError(f"a preview of {options.preview} frames is impossible", hint="1 or more")
+        raise OptionError(f"a preview of {options.preview} frames is impossible", hint="1 or more")
     if options.tonemap and options.assume_sdr:
-        raise InputError("--tonemap and --assume-sdr exclude each other")
+        raise OptionError("--tonemap and --assume-sdr exclude each other")
+    if options.bitrate is not None and options.crf is not None:
+        raise OptionError("--bitrate and --crf exclude each other")
     if options.verify and (options.trim or options.preview or options.compare != "off"):
-        raise InputError("--verify compares whole files, so not with --trim, --preview and --compare")
+        raise OptionError("--verify compares whole files, so not with --trim, --preview and --compare")
     parse_trim(options.trim or ":")
     check_smoothing(options)

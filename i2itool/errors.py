@@ -24,6 +24,12 @@ class I2IError(Exception):
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
+class OptionError(I2IError):
+    """An option has a value that cannot be, or does not go with another."""
+
+    exit_code = 2
+
+
 class InputError(I2IError):
     """An input file or folder is missing, unreadable or not what it should be."""
 

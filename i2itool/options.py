@@ -21,6 +21,9 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16", "int8")
 EXPORT_FORMATS: tuple[ExportFormat, ...] = ("onnx", "pt2", "openvino")
 PRECISION_CHOICES = ("auto", *PRECISIONS)
 
+# Visually lossless for x264.
+DEFAULT_CRF = 18
+
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
@@ -48,8 +51,8 @@ class ConvertOptions(ReadOptions):
     work_size: short side in pixels at which the network sees larger pictures, or "full", or "auto": as in
     its training, where the preset tells; the result is carried to the picture's size, see `i2itool.affine`.
     codec: a codec or an encoder of FFmpeg; None for the default of the container.  crf: constant rate
-    factor of the encoder, lower is better; 18 is visually lossless for x264.  bitrate: instead of crf, in
-    bits per second, as 5M.  encoder_preset: the encoder's word for its speed or profile.  pixel_format:
+    factor of the encoder, lower is better; None for `DEFAULT_CRF`.  bitrate: instead of crf, in bits per
+    second, as 5M.  encoder_preset: the encoder's word for its speed or profile.  pixel_format:
     FFmpeg's name; None for the nearest to the input's.  encoder_options: each NAME=VALUE, over all others.
     drop_unsupported: leave out what the container cannot hold.
     rate: of numbered pictures, in frames per second, as 30 or 30000/1001; None for 25.
@@ -68,7 +71,7 @@ class ConvertOptions(ReadOptions):
     batch_size: int = 1
     work_size: str = "auto"
     codec: str | None = None
-    crf: int = 18
+    crf: int | None = None
     bitrate: str | None = None
     encoder_preset: str | None = None
     pixel_format: str | None = None
@@ -84,3 +87,8 @@ class ConvertOptions(ReadOptions):
     verify: bool = False
     overwrite: bool = False
     restart: bool = False
+
+    @property
+    def quality(self) -> int:
+        """The constant rate factor, whether it was asked for or not."""
+        return DEFAULT_CRF if self.crf is None else self.crf

@@ -42,6 +42,14 @@ def hidden_name(path: Path, end: str) -> Path:
     return path.with_name(f".{name}.{end}")
 
 
+def open_private(path: Path, flags: int) -> int:
+    """Open a file to write into; where there was none, it is its owner's alone. Raises OSError.
+
+    flags: beyond those, as os.O_APPEND.
+    """
+    return os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600)
+
+
 def _make_private(partial: Path) -> int:
     """Make an empty file for its owner alone; the mode that any other file would have is returned."""
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
-from i2itool.errors import InputError
+from i2itool.errors import OptionError
 from i2itool.frames import AnyPixels, Frame, stacked
 from i2itool.options import ConvertOptions
 from i2itool.temporal.base import Arrays, Carry
@@ -64,13 +64,15 @@ def smoothing_of(options: ConvertOptions) -> Smoothing | None:
 
 
 def check_smoothing(options: ConvertOptions) -> None:
-    """Raise InputError for what cannot be."""
+    """Raise OptionError for what cannot be."""
     if not 0 <= options.smooth_strength <= 1:
-        raise InputError(f"a smoothing strength of {options.smooth_strength} is impossible", hint="0 to 1")
+        raise OptionError(f"a smoothing strength of {options.smooth_strength} is impossible", hint="0 to 1")
     if options.smooth_lookahead < 0:
-        raise InputError(f"a look ahead of {options.smooth_lookahead} frames is impossible", hint="0 or more")
+        raise OptionError(
+            f"a look ahead of {options.smooth_lookahead} frames is impossible", hint="0 or more"
+        )
     if options.smooth_lookahead and options.smooth not in ("auto", "recursion"):
-        raise InputError(f"--smooth {options.smooth} cannot look ahead", hint="recursion can")
+        raise OptionError(f"--smooth {options.smooth} cannot look ahead", hint="recursion can")
 
 
 @contextmanager

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from i2itool.errors import AlreadyThere, InputError, OutputError
 from i2itool.video.input import PIPE
 from i2itool.video.job import is_publishing
 from i2itool.video.sequence import is_sequence, numbered_files
+
+# At least two letters, for one is a drive.
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
 
 
 def refuse_other_than_file(source: Path) -> None:
@@ -16,6 +20,10 @@ def refuse_other_than_file(source: Path) -> None:
         return
     if source.is_dir():
         raise InputError(f"{source} is a folder", hint="`convert_many` translates all that is in it")
+    if not source.exists() and (address := _ADDRESS.fullmatch(str(source))):
+        # A path has lost one of two slashes.
+        name = f"{address[1]}://{address[2]}"
+        raise InputError(f"{name} is an address, and inputs are files", hint="fetch it first")
     if not source.is_file():
         raise InputError(f"not a file: {source}" if source.exists() else f"no such file: {source}")
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from i2itool.errors import InputError
+from i2itool.errors import OptionError
 from i2itool.frames import Window
 
 _DECIMALS = r"(?:\.\d+)?"
@@ -27,25 +27,25 @@ class Trim:
 def parse_trim(text: str) -> Trim:
     """Read `START:END`, both as seconds or both as h:mm:ss, with decimals; either may be left out.
 
-    Raises InputError if it is no such thing, or empty.
+    Raises OptionError if it is no such thing, or empty.
     """
     match = _TRIM.fullmatch(text.strip())
     if match is None:
-        raise InputError(
+        raise OptionError(
             f"--trim {text!r} is not START:END", hint="for instance 2.5:10, 0:01:00:0:01:30 or 60:"
         )
     start, end = (
         _seconds(one or other) for one, other in zip(match.groups()[:2], match.groups()[2:], strict=True)
     )
     if end is not None and end <= (start or 0):
-        raise InputError(f"--trim {text!r} is empty", hint="END lies behind START")
+        raise OptionError(f"--trim {text!r} is empty", hint="END lies behind START")
     return Trim(start, end)
 
 
 def window_of(text: str | None, zero: Fraction) -> Window:
     """The part of a file that `--trim` asks for, in the file's own time, which begins at `zero` seconds.
 
-    None asks for all of it. Raises InputError as `parse_trim` does.
+    None asks for all of it. Raises OptionError as `parse_trim` does.
     """
     trim = Trim() if text is None else parse_trim(text)
     return Window(*(None if side is None else zero + side for side in (trim.start, trim.end)))

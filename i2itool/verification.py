@@ -34,7 +34,9 @@ from i2itool.video.comparison import (
     compare_tracks,
 )
 from i2itool.video.encoders import storable_tags
+from i2itool.video.input import PIPE
 from i2itool.video.inventory import Inventory, Picture, take_inventory
+from i2itool.video.sequence import is_sequence
 from i2itool.video.tonemap import SDR_TAGS
 
 # What counts as the usual primaries and transfer of pictures that are shown with a matrix: those of 525 and
@@ -76,6 +78,9 @@ def verify(
     Raises InputError if a file is missing or truncated, the output damaged, or a picture beside a video.
     """
     source, target = Path(input), Path(output)
+    for path in (source, target):
+        if path == PIPE or is_sequence(path):
+            raise InputError(f"{path} is no file", hint="numbered pictures and pipes cannot be verified")
     if is_picture(source) != is_picture(target):
         raise InputError(f"{source} and {target} cannot be compared: only one is a picture")
     if is_picture(source):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2itool.affine import apply_affine, fit_affine
-from i2itool.errors import InputError
+from i2itool.errors import OptionError
 from i2itool.frames import Levels
 from i2itool.preset import Preset
 
@@ -21,7 +21,7 @@ def parse_work_size(text: str, preset: Preset) -> int | None:
     """The short side in pixels that `--work-size` asks for; None for each picture's own size.
 
     text: "full", a number of pixels, or "auto": what the network was trained on, where the preset tells.
-    Raises InputError if it is none of these.
+    Raises OptionError if it is none of these.
     """
     if text == "full":
         return None
@@ -30,7 +30,7 @@ def parse_work_size(text: str, preset: Preset) -> int | None:
             return None if preset.work_size == "full" else preset.work_size
         return preset.training.size_px if preset.training else None
     if not text.isascii() or not text.isdigit() or int(text) < _LEAST_PX:
-        raise InputError(f"'{text}' is no working size", hint=f"auto, full, or {_LEAST_PX} pixels or more")
+        raise OptionError(f"'{text}' is no working size", hint=f"auto, full, or {_LEAST_PX} pixels or more")
     return int(text)
 
 

@@ -140,8 +140,46 @@ def test_an_existing_output_is_refused_and_kept(tmp_path: Path, make_clip: MakeC
 def test_an_unknown_encoder_is_refused(tmp_path: Path, make_clip: MakeClip) -> None:
     make_clip("clip.mp4")
     before = files(tmp_path)
-    assert_refused(convert("clip.mp4", "--codec", "no-such-codec"), 6, "no-such-codec")
+    assert_refused(convert("clip.mp4", "--codec", "no-such-codec"), 2, "no-such-codec")
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--bitrate", "1M", "--crf", "20"), "--bitrate and --crf exclude each other"),
+        (("--codec", "ffv1", "--crf", "20", "-o", "out.mkv"), "ffv1 has no crf"),
+        (("--rate", "30"), "--rate is for numbered pictures"),
+        (("--trim", "5"), "is not START:END"),
+        (("--bitrate", "fast"), "is no bit rate"),
+    ],
+)
+def test_options_that_would_be_ignored_or_cannot_be_are_wrong_calls(
+    options: tuple[str, ...], words: str, tmp_path: Path, make_clip: MakeClip
+) -> None:
+    make_clip("clip.mp4")
+    before = files(tmp_path)
+    assert_refused(convert("clip.mp4", *options), 2, words)
+    assert files(tmp_path) == before
+
+
+def test_options_that_cannot_be_stop_a_batch_before_it_begins(make_clip: MakeClip) -> None:
+    make_clip("clip.mp4")
+    assert_refused(convert("clip.mp4", "clip.mp4", "--bitrate", "1M", "--crf", "9"), 2, "exclude each other")
+
+
+def test_an_address_is_named_as_it_was_written() -> None:
+    assert_refused(convert("http://example.org/a.mp4"), 3, "http://example.org/a.mp4 is an address")
+
+
+def test_an_output_folder_that_is_not_there_is_named(make_clip: MakeClip) -> None:
+    make_clip("clip.mp4")
+    assert_refused(convert("clip.mp4", "-o", "new/"), 6, "no such folder: new")
+
+
+def test_a_folder_is_not_converted_into_itself(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in", 2)
+    assert_refused(convert("in", "-o", "in/"), 6, "would replace their inputs")
 
 
 def test_a_file_where_the_folder_of_many_outputs_should_be_is_refused(
@@ -161,7 +199,7 @@ def test_one_bad_input_does_not_stop_the_others(tmp_path: Path, make_clip: MakeC
     assert result.exit_code == 1
     assert result.stdout.splitlines() == ["wrote new/out/a_tiny.mp4", "wrote new/out/c_tiny.mp4"]
     lines = result.stderr.splitlines()
-    table = ["done         2", "skipped      0", "failed       1", "  b.mp4: no such file: b.mp4"]
+    table = ["done         2", "skipped      0", "failed       1", "  no such file: b.mp4"]
     assert lines[-4:] == table
     assert {path.name for path in files(tmp_path / "new/out")} == {"a_tiny.mp4", "c_tiny.mp4"}
 

@@ -125,7 +125,7 @@ def test_an_error_of_ours_is_one_line_and_its_own_exit_code(
 
 def test_the_exit_codes_differ() -> None:
     codes = [kind.exit_code for kind in I2IError.__subclasses__()]
-    assert sorted(codes) == [3, 4, 5, 6, 7]
+    assert sorted(codes) == [2, 3, 4, 5, 6, 7]
 
 
 def test_an_interruption_is_130(runner: CliRunner, add_command: AddCommand) -> None:

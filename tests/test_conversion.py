@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from i2itool import convert, load_preset
 from i2itool.console import SilentReporter
 from i2itool.conversion import ConvertKeywords, convert_file, convert_video
-from i2itool.errors import InputError, OutputError, PresetError
+from i2itool.errors import InputError, OptionError, OutputError, PresetError
 from i2itool.frames import Pixels
 from i2itool.options import ConvertOptions
 from i2itool.pictures import read_picture, write_picture
@@ -228,7 +228,7 @@ def test_verify_passes_what_kept_everything_and_names_what_was_lost(make_clip: M
 
 @pytest.mark.parametrize("other", [{"trim": ":1", "verify": True}, {"preview": 2, "verify": True}])
 def test_verify_does_not_go_with_parts(other: ConvertKeywords, make_clip: MakeClip) -> None:
-    with pytest.raises(InputError, match="--verify compares whole files"):
+    with pytest.raises(OptionError, match="--verify compares whole files"):
         convert(make_clip("clip.mp4"), preset="tiny", **other)
 
 
@@ -302,8 +302,18 @@ def test_a_linked_input_is_converted_beside_the_link(pixels: Pixels, tmp_path: P
 
 
 def test_two_ways_to_treat_hdr_exclude_each_other(make_clip: MakeClip) -> None:
-    with pytest.raises(InputError, match="exclude each other"):
+    with pytest.raises(OptionError, match="exclude each other"):
         convert(make_clip("clip.mp4"), preset="tiny", tonemap=True, assume_sdr=True)
+
+
+def test_a_bit_rate_and_a_quality_exclude_each_other(make_clip: MakeClip) -> None:
+    with pytest.raises(OptionError, match="--bitrate and --crf exclude each other"):
+        convert(make_clip("clip.mp4"), preset="tiny", bitrate="1M", crf=20)
+
+
+def test_a_rate_is_for_numbered_pictures(make_clip: MakeClip) -> None:
+    with pytest.raises(OptionError, match="--rate is for numbered pictures"):
+        convert(make_clip("clip.mp4"), preset="tiny", rate="30")
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])

@@ -401,7 +401,11 @@ def test_ctrl_c_keeps_the_finished_pieces_and_says_so(
 
 
 def test_the_work_is_kept_from_other_users(stopped: tuple[Path, Path]) -> None:
-    assert work_folder(stopped[1]).stat().st_mode & 0o777 == 0o700
+    folder = work_folder(stopped[1])
+    assert folder.stat().st_mode & 0o777 == 0o700
+    kept = [path for path in folder.iterdir() if path.is_file()]
+    assert kept
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 
 def test_a_link_in_the_place_of_the_folder_is_refused(make_clip: MakeClip, tmp_path: Path) -> None:

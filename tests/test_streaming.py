@@ -18,7 +18,7 @@ from PIL import Image, ImageSequence
 
 from i2itool.console import SilentReporter
 from i2itool.conversion import convert_file
-from i2itool.errors import InputError, OutputError
+from i2itool.errors import InputError, OptionError, OutputError
 from i2itool.frames import AnyPixels
 from i2itool.options import ConvertOptions
 from i2itool.stills import read_still
@@ -136,7 +136,7 @@ def test_rates_are_exact(text: str, rate: Fraction) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "fast", "-5", "1/0", "nan"])
 def test_what_is_no_rate_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="is no frame rate"):
+    with pytest.raises(OptionError, match="is no frame rate"):
         parse_rate(text)
 
 

@@ -134,6 +134,12 @@ def test_a_conversion_of_ours_passes(
     assert differing(verify(source, converted.output)) == set()
 
 
+@pytest.mark.parametrize("name", ["frame_%05d.png", "-"])
+def test_what_is_no_file_cannot_be_verified(name: str, make_clip: MakeClip) -> None:
+    with pytest.raises(InputError, match="numbered pictures and pipes cannot be verified"):
+        verify(make_clip("clip.mp4"), name)
+
+
 def test_counting_packets_gives_what_decoding_gives(make_clip: MakeClip) -> None:
     source = make_clip("clip.mkv", **MKV)
     other = make_clip("other.mkv", **MKV | {"pts": [*STAMPS[:5], *STAMPS[6:]]})

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from i2itool.errors import InputError
+from i2itool.errors import OptionError
 from i2itool.preset import Network, Preset, Training
 from i2itool.translator import Translator
 from i2itool.work_size import parse_work_size, work_size
@@ -60,7 +60,7 @@ def test_auto_is_the_scale_of_the_training_unless_the_preset_says_otherwise() ->
 
 @pytest.mark.parametrize("text", ["", "small", "-4", "0", "16", "1.5", "480p"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="is no working size"):
+    with pytest.raises(OptionError, match="is no working size"):
         parse_work_size(text, preset(None))
 
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from i2itool.console import open_reporter, printable
-from i2itool.errors import I2IError
+from i2itool.errors import I2IError, OutputError
 from i2itool.options import (
     COMPARE,
+    DEFAULT_CRF,
     DEINTERLACE,
     DIRECTIONS,
     ON_ERROR,
@@ -35,13 +36,23 @@ SOME_FAILED = 1
 _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
 
 
+_NAMES_FOLDER = "i2itool.output_names_folder"
+
+
+def _remembering_slash(context: click.Context, text: str | None) -> Path | None:
+    """The path; that it ends in a slash, which makes it a folder, paths forget."""
+    context.meta[_NAMES_FOLDER] = text is not None and text.endswith(("/", os.sep))
+    return None if text is None else Path(text)
+
+
 @click.command()
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--preset", required=True, metavar="NAME", help="A preset's name, or the path of one.")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
+    callback=lambda context, _, text: _remembering_slash(context, text),
     help="File or folder to write; a folder if inputs are many.",
 )
 @click.option("--direction", type=click.Choice(DIRECTIONS), default=_DEFAULTS["direction"], show_default=True)
@@ -74,7 +85,11 @@ _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
     help="h264, hevc, av1, vp9, prores, ffv1 or an encoder of FFmpeg.",
 )
 @click.option(
-    "--crf", type=click.IntRange(0, 63), default=_DEFAULTS["crf"], show_default=True, help="Lower is better."
+    "--crf",
+    type=click.IntRange(0, 63),
+    default=_DEFAULTS["crf"],
+    show_default=str(DEFAULT_CRF),
+    help="Lower is better.",
 )
 @click.option(
     "--bitrate", metavar="RATE", default=_DEFAULTS["bitrate"], help="Instead of --crf, as 5M or 800k."
@@ -203,6 +218,8 @@ def command(
             ctx.exit(SOME_FAILED)
     elif shard is not None:
         raise click.UsageError("--shard is for folders and several files")
+    elif output is not None and ctx.meta[_NAMES_FOLDER] and not output.is_dir():
+        raise OutputError(f"no such folder: {output}", hint="make it first")
     else:
         with Profile() if profile else nullcontext() as watched:
             num_frames = convert_one(inputs[0], output, as_json=as_json, **wanted)
@@ -257,7 +274,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
         lines.append(f"{status:8}{sum(outcome.status == status for outcome in outcomes):>6}")
     for outcome in outcomes:
         if outcome.status == "failed":
-            lines.append(f"  {printable(outcome.task.source)}: {printable(outcome.reason)}")
+            source, reason = printable(outcome.task.source), printable(outcome.reason)
+            lines.append(f"  {reason if source in reason else f'{source}: {reason}'}")
     return "\n".join(lines)
 
 

@@ -52,6 +52,8 @@ def plan(inputs: Sequence[Path], output: Path | None, preset_name: str) -> Plan:
     passed_over: list[tuple[Path, str]] = []
     for source in dict.fromkeys(inputs):
         if source.is_dir():
+            if output is not None and len(inputs) == 1 and output.resolve() == source.resolve():
+                raise OutputError(f"outputs would replace their inputs in {source}", hint="choose another -o")
             tasks += _of_folder(source, _root(source, output, preset_name, len(inputs)), passed_over)
         elif output is None:
             tasks.append(Task(source, target_beside(source, None, preset_name)))

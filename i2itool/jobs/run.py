@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Unpack
 
 from i2itool.console import Reporter, SilentReporter
-from i2itool.conversion import ConvertKeywords, open_translator
-from i2itool.errors import InputError
+from i2itool.conversion import ConvertKeywords, check_options, open_translator
+from i2itool.errors import OptionError
 from i2itool.jobs.outcome import Outcome, do
 from i2itool.jobs.plan import Task, plan
 from i2itool.jobs.pool import Pool
@@ -40,11 +40,13 @@ def convert_many(
     shard: `3/16` does the third of sixteen parts only, see `i2itool.jobs.shard`.
     tell: is called with each outcome as it comes.
 
-    Raises InputError if there is nothing to do, and PresetError or EngineError if nothing can be done.
+    Raises OptionError for impossible options, InputError if there is nothing to do, and PresetError or
+    EngineError if nothing can be done.
     """
     asked = ConvertOptions(**options)
+    check_options(asked)
     if jobs < 1:
-        raise InputError(f"{jobs} jobs are impossible", hint="1 or more")
+        raise OptionError(f"{jobs} jobs are impossible", hint="1 or more")
     found = find_preset(preset)
     todo = plan([Path(path) for path in inputs], None if output is None else Path(output), found.name)
     for path, reason in todo.passed_over:

@@ -16,7 +16,7 @@ import av
 from av.codec import Codec, CodecContext
 from av.video.codeccontext import VideoCodecContext
 
-from i2itool.errors import OutputError
+from i2itool.errors import OptionError, OutputError
 from i2itool.options import ConvertOptions
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ ENCODERS = {
     "vp9": "libvpx-vp9",
     "vp8": "libvpx",
     "prores": "prores_ks",
+    "ffv1": "ffv1",
 }
 # AVI has no time stamps: FFmpeg guesses those of H.264 a frame late, and those of MPEG-4 right.
 _DEFAULT_CODECS = {".webm": "libvpx-vp9", ".avi": "mpeg4"}
@@ -62,18 +63,19 @@ _LAMBDA_PER_QP = 118  # FF_QP2LAMBDA
 
 
 def choose_encoder(output: Path, asked: str | None) -> str:
-    """The encoder asked for, or the default of the container; raises OutputError if they do not fit.
+    """The encoder asked for, or the default of the container.
 
     An encoder of a hardware that does not work here is replaced by one in software, which is logged.
+    Raises OptionError if there is no such encoder, OutputError if the container cannot hold what it makes.
     """
     suffix = output.suffix.lower()
     name = ENCODERS.get(asked or "", asked) or _DEFAULT_CODECS.get(suffix, _DEFAULT_CODEC)
     try:
         codec = Codec(name, "w")
     except ValueError as error:
-        raise OutputError(f"no such encoder: {name}", hint=f"for instance {', '.join(ENCODERS)}") from error
+        raise OptionError(f"no such encoder: {name}", hint=f"for instance {', '.join(ENCODERS)}") from error
     if codec.type != "video":
-        raise OutputError(f"{name} does not encode video", hint="for instance --codec h264")
+        raise OptionError(f"{name} does not encode video", hint="for instance --codec h264")
     refuse_misfit(suffix, codec.canonical_name)
     return _working(name, codec.canonical_name) if name.endswith(HARDWARE_SUFFIXES) else name
 
@@ -124,7 +126,7 @@ _ALWAYS = {
 
 
 def encoder_options(codec: str, asked: ConvertOptions) -> dict[str, str]:
-    """All that `codec` is asked for, in its own words; raises OutputError for what it does not know."""
+    """All that `codec` is asked for, in its own words; raises OptionError for what it does not know."""
     own = dict(_name_and_value(item) for item in asked.encoder_options)
     _refuse_unknown(codec, own)
     preset = {} if asked.encoder_preset is None else _preset(codec, asked.encoder_preset)
@@ -133,7 +135,7 @@ def encoder_options(codec: str, asked: ConvertOptions) -> dict[str, str]:
         name, always = _ALWAYS[codec]
         options[name] = ":".join([always, *filter(None, [own.get(name)])])
     if (own or preset) and (reason := try_encoder(codec, options)):
-        raise OutputError(f"encoder {codec} refuses its options: {reason}")
+        raise OptionError(f"encoder {codec} refuses its options: {reason}")
     return options
 
 
@@ -141,26 +143,28 @@ def _quality(codec: str, asked: ConvertOptions) -> dict[str, str]:
     if codec == "libsvtav1":
         # Its library announces itself on stderr, past FFmpeg's log, and can be told only like this.
         os.environ.setdefault("SVT_LOG", "1")
+    if asked.crf is not None and codec.startswith(_WITHOUT_QUALITY):
+        raise OptionError(f"{codec} has no crf", hint="leave --crf out")
     if asked.bitrate is None:
-        return quality_options(codec, asked.crf)
+        return quality_options(codec, asked.quality)
     if codec.startswith(_WITHOUT_QUALITY):
-        raise OutputError(f"{codec} takes no bit rate", hint="leave --bitrate out")
+        raise OptionError(f"{codec} takes no bit rate", hint="leave --bitrate out")
     return {"b": str(parse_bitrate(asked.bitrate))}
 
 
 def parse_bitrate(text: str) -> int:
-    """Bits per second of `5M`, `800k` or `2000000`; raises OutputError if it is none of these."""
+    """Bits per second of `5M`, `800k` or `2000000`; raises OptionError if it is none of these."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", text.strip())
     bits = round(float(match[1]) * {"": 1, "k": 1000, "m": 1_000_000}[match[2].lower()]) if match else 0
     if bits < 1:
-        raise OutputError(f"'{text}' is no bit rate", hint="bits per second, for instance 5M or 800k")
+        raise OptionError(f"'{text}' is no bit rate", hint="bits per second, for instance 5M or 800k")
     return bits
 
 
 def _name_and_value(item: str) -> tuple[str, str]:
     name, equals, value = item.partition("=")
     if not name or not equals:
-        raise OutputError(f"'{item}' is no encoder option", hint="NAME=VALUE, for instance tune=film")
+        raise OptionError(f"'{item}' is no encoder option", hint="NAME=VALUE, for instance tune=film")
     return name, value
 
 
@@ -169,7 +173,7 @@ def quality_options(codec: str, crf: int) -> dict[str, str]:
     if codec.startswith(_WITHOUT_QUALITY):
         return {}
     if crf > _WORST_CRF.get(codec, crf):
-        raise OutputError(f"{codec} knows no crf {crf}", hint=f"0 to {_WORST_CRF[codec]}")
+        raise OptionError(f"{codec} knows no crf {crf}", hint=f"0 to {_WORST_CRF[codec]}")
     if codec.endswith("_nvenc"):
         return {"rc": "vbr", "cq": str(crf)}
     if codec.endswith("_qsv"):
@@ -189,13 +193,13 @@ def _preset(codec: str, preset: str) -> dict[str, str]:
     """The option that `codec` calls a preset, a profile or a deadline."""
     if codec.startswith("libx26"):
         if preset not in _X26X_PRESETS:
-            raise OutputError(f"{codec} has no preset {preset}", hint=f"one of {', '.join(_X26X_PRESETS)}")
+            raise OptionError(f"{codec} has no preset {preset}", hint=f"one of {', '.join(_X26X_PRESETS)}")
         return {"preset": preset}
     if codec.startswith("libvpx"):
         return {"cpu-used": preset} if preset.lstrip("-").isdigit() else {"deadline": preset}
     option = "profile" if codec.startswith("prores") else "quality" if codec.endswith("_amf") else "preset"
     if option not in known_options(codec):
-        raise OutputError(f"{codec} has no presets", hint="leave --encoder-preset out")
+        raise OptionError(f"{codec} has no presets", hint="leave --encoder-preset out")
     return {option: preset}
 
 
@@ -205,16 +209,16 @@ def _refuse_unknown(codec: str, options: Iterable[str]) -> None:
         if name not in known:
             close = difflib.get_close_matches(name, known)
             hint = f"did you mean {close[0]}?" if close else f"ffmpeg -h encoder={codec} lists them"
-            raise OutputError(f"encoder {codec} has no option {name}", hint=hint)
+            raise OptionError(f"encoder {codec} has no option {name}", hint=hint)
 
 
 def check_pixel_format(codec: str, name: str) -> None:
-    """Raise OutputError if `codec` does not take the pixel format `name`."""
+    """Raise OptionError if `codec` does not take the pixel format `name`."""
     offered = [item.name for item in Codec(codec, "w").video_formats or ()]
     # The range is carried over from the input, and not a matter of the format.
     usable = [item for item in offered if not item.startswith("yuvj")]
     if name not in usable:
-        raise OutputError(f"{codec} has no pixel format {name}", hint=f"one of {', '.join(usable)}")
+        raise OptionError(f"{codec} has no pixel format {name}", hint=f"one of {', '.join(usable)}")
 
 
 def known_options(codec: str) -> set[str]:

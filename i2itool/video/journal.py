@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from i2itool.errors import InputError, OutputError
+from i2itool.partial import open_private
 from i2itool.video.segments import Segment
 
 FILE_NAME = "journal.jsonl"
@@ -79,7 +80,7 @@ def write_journal(folder: Path, identity: Identity, segments: Iterable[Segment])
     """Replace the journal at one stroke; raises OutputError if it cannot be written."""
     text = "".join(_line(entry) for entry in (identity, *map(asdict, segments)))
     partial = folder / f"{FILE_NAME}.part"
-    _append(partial, text, mode="w")
+    _write(partial, text, os.O_TRUNC)
     try:
         partial.replace(folder / FILE_NAME)
     except OSError as error:
@@ -88,7 +89,7 @@ def write_journal(folder: Path, identity: Identity, segments: Iterable[Segment])
 
 def append_segment(folder: Path, segment: Segment) -> None:
     """Note a finished piece; it is on the disk when this returns. Raises OutputError if it is full."""
-    _append(folder / FILE_NAME, _line(asdict(segment)), mode="a")
+    _write(folder / FILE_NAME, _line(asdict(segment)), os.O_APPEND)
 
 
 def differences(old: Identity, new: Identity, prefix: str = "") -> Iterator[str]:
@@ -128,9 +129,9 @@ def _line(entry: Identity) -> str:
     return json.dumps(entry, sort_keys=True) + "\n"
 
 
-def _append(path: Path, text: str, *, mode: str) -> None:
+def _write(path: Path, text: str, flags: int) -> None:
     try:
-        with path.open(mode, encoding="utf-8") as file:
+        with os.fdopen(open_private(path, flags), "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

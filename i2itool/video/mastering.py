@@ -54,7 +54,7 @@ def mastering_of(image: av.VideoFrame) -> Mastering | None:
 
 
 def mastering_parameters(codec: str, mastering: Mastering) -> tuple[str, str] | None:
-    """The option of an encoder that takes `mastering`, and its value; None if it has none, or no place for half of it."""
+    """The option of an encoder that takes `mastering`, and its value; None if it has none for it."""
     if codec not in _WORDS:
         return None
     option, display, light, is_whole = _WORDS[codec]

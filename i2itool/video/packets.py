@@ -13,6 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from i2itool.errors import OutputError
+from i2itool.partial import open_private
 
 # What a file of packets begins with; the number is the version of the form.
 _MAGIC = b"i2itool packets 1\n"
@@ -41,7 +42,7 @@ class PacketFile:
         self._path = path
         self._hash = hashlib.sha256()
         try:
-            self._file = path.open("wb")
+            self._file = os.fdopen(open_private(path, os.O_TRUNC), "wb")
         except OSError as error:
             raise self._failure(error) from error
         self._put(_MAGIC)

@@ -86,7 +86,7 @@ def choose_product(
             f"{target.name} would hold one picture",
             hint=f"{target.stem}_%05d.png for one of each frame, .apng for one that moves",
         )
-    return AnimationProduct(target, info, num_plays(path) if path != PIPE else 0, options.crf)
+    return AnimationProduct(target, info, num_plays(path) if path != PIPE else 0, options.quality)
 
 
 def say_what_is_left(path: Path, source: Source, target: Path) -> None:

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
-from i2itool.errors import InputError
+from i2itool.errors import OptionError
 from i2itool.options import ConvertOptions
 from i2itool.video.animation import WebpReader, is_animation
 from i2itool.video.input import PIPE
@@ -40,9 +40,9 @@ def identity_of(path: Path, source: Source) -> Identity:
 
 
 def parse_rate(text: str) -> Fraction:
-    """Frames per second of `25`, `29.97` or `30000/1001`; raises InputError if it is none of these."""
+    """Frames per second of `25`, `29.97` or `30000/1001`; raises OptionError if it is none of these."""
     match = _RATE.fullmatch(text.strip())
     rate = Fraction(match[1]) / int(match[2] or 1) if match and int(match[2] or 1) else Fraction(0)
     if rate == 0:
-        raise InputError(f"'{text}' is no frame rate", hint="for instance 25, 29.97 or 30000/1001")
+        raise OptionError(f"'{text}' is no frame rate", hint="for instance 25, 29.97 or 30000/1001")
     return rate

@@ -157,7 +157,7 @@ def test_the_table_and_the_lines_of_json_tell_of_every_file() -> None:
         ["skipped", "1"],
         ["failed", "1"],
     ]
-    assert name.startswith(r"  in/c\n\x1b[31m.png: not a readable picture")
+    assert name.startswith(r"  not a readable picture: in/c\n\x1b[31m.png")
 
 
 # Names and links

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import pytest
 
-from i2itool.errors import OutputError
+from i2itool.errors import OptionError, OutputError
 from i2itool.options import ConvertOptions
 from i2itool.video.codecs import choose_encoder, encoder_options, parse_bitrate, try_encoder
 
@@ -45,13 +45,20 @@ def test_codecs_are_known_by_their_names(name: str, asked: str | None, encoder: 
         ("a.webm", "h264", r"\.mp4 or \.mkv or \.mov"),
         ("a.ts", "av1", r"\.ts files cannot hold av1"),
         ("a.avi", "h264", r"\.avi files cannot hold h264"),
-        ("a.mp4", "nonsense", "no such encoder: nonsense"),
-        ("a.mp4", "aac", "does not encode video"),
     ],
 )
 def test_a_codec_that_does_not_fit_is_refused_with_a_remedy(name: str, asked: str, remedy: str) -> None:
     with pytest.raises(OutputError, match=remedy):
         choose_encoder(Path(name), asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "cause"),
+    [("nonsense", r"no such encoder: nonsense \(.*ffv1"), ("aac", "does not encode video")],
+)
+def test_what_encodes_no_video_is_refused(asked: str, cause: str) -> None:
+    with pytest.raises(OptionError, match=cause):
+        choose_encoder(Path("a.mp4"), asked)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +69,7 @@ def test_a_codec_that_does_not_fit_is_refused_with_a_remedy(name: str, asked: st
         ("prores_ks", {"encoder_preset": "best"}, "profile"),
         ("ffv1", {"encoder_preset": "slow"}, "ffv1 has no presets"),
         ("ffv1", {"bitrate": "5M"}, "takes no bit rate"),
+        ("ffv1", {"crf": 20}, "has no crf"),
         ("libx264", {"bitrate": "fast"}, "'fast' is no bit rate"),
         ("libx264", {"crf": 60}, r"no crf 60 \(0 to 51\)"),
         ("libx264", {"encoder_options": ("tunee=film",)}, r"no option tunee \(did you mean tune\?\)"),
@@ -72,7 +80,7 @@ def test_a_codec_that_does_not_fit_is_refused_with_a_remedy(name: str, asked: st
     ],
 )
 def test_what_an_encoder_does_not_know_is_refused(codec: str, asked: dict[str, Any], cause: str) -> None:
-    with pytest.raises(OutputError, match=cause):
+    with pytest.raises(OptionError, match=cause):
         encoder_options(codec, ConvertOptions(**asked))
 
 
@@ -114,7 +122,7 @@ def test_the_pixel_format_is_heeded(
 def test_a_pixel_format_that_an_encoder_lacks_is_refused(
     make_clip: MakeClip, convert_as_it_is: Convert
 ) -> None:
-    with pytest.raises(OutputError, match=r"libsvtav1 has no pixel format yuv444p \(one of yuv420p,"):
+    with pytest.raises(OptionError, match=r"libsvtav1 has no pixel format yuv444p \(one of yuv420p,"):
         convert_as_it_is(make_clip("clip.mkv"), "out.mkv", codec="av1", pixel_format="yuv444p")
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from i2itool import convert
 from i2itool.console import SilentReporter
 from i2itool.conversion import convert_video
-from i2itool.errors import InputError
+from i2itool.errors import InputError, OptionError
 from i2itool.frames import Window
 from i2itool.options import ConvertOptions
 from i2itool.pictures import read_picture
@@ -67,13 +67,13 @@ def test_both_sides_are_seconds_or_clock_times(text: str, trim: Trim) -> None:
 
 @pytest.mark.parametrize("text", ["", "10", "a:b", "-1:2", "1:2:3", "1:00:02:00", "0:0:1:", "1e3:"])
 def test_what_is_no_part_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="is not START:END"):
+    with pytest.raises(OptionError, match="is not START:END"):
         parse_trim(text)
 
 
 @pytest.mark.parametrize("text", ["3:3", "5:2", ":0"])
 def test_an_empty_part_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="is empty"):
+    with pytest.raises(OptionError, match="is empty"):
         parse_trim(text)
 
 
@@ -210,7 +210,7 @@ def test_pictures_have_neither_parts_nor_previews(
 ) -> None:
     make_preset("tiny")
     (tmp_path / "a.png").write_bytes(b"whatever")
-    with pytest.raises(InputError, match="are for videos"):
+    with pytest.raises(OptionError, match="are for videos"):
         convert(tmp_path / "a.png", preset="tiny", **option)  # type: ignore[arg-type]  # one option of two
 
 
