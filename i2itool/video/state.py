@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2itool.errors import OutputError
+from i2itool.partial import open_private
 from i2itool.video.packets import hash_file
 
 State: TypeAlias = Mapping[str, NDArray[Any]]  # Any: the arrays may be of any numbers
@@ -24,7 +25,7 @@ def write_state(path: Path, state: State) -> str:
     """
     partial = path.with_suffix(".part")
     try:
-        with partial.open("wb") as file:
+        with os.fdopen(open_private(partial, os.O_TRUNC), "wb") as file:
             np.savez(file, allow_pickle=False, **state)
             file.flush()
             os.fsync(file.fileno())
