@@ -125,6 +125,8 @@ def job_identity(
     settings = json.loads(
         json.dumps({key: value for key, value in asdict(options).items() if key not in _WITHOUT_EFFECT})
     )
+    # A default asked for by name is no other one.
+    settings["crf"] = options.quality
     versions = {
         "i2itool": __version__,
         "av": av.__version__,
