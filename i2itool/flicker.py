@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -90,15 +90,21 @@ def measure_flicker(
 
 
 def score_frames(
-    inputs: Sequence[AnyPixels], outputs: Sequence[AnyPixels], reference: Sequence[AnyPixels]
+    inputs: Sequence[AnyPixels],
+    outputs: Sequence[AnyPixels],
+    reference: Sequence[AnyPixels],
+    ways: Sequence[Correspondence] | None = None,
 ) -> Flicker:
-    """The same of frames in memory (H,W,3 RGB)."""
+    """The same of frames in memory (H,W,3 RGB). ways: of the inputs, from each to the next one, if known."""
+    if ways is None:
+        ways = [correspondence(*pair) for pair in pairwise(inputs)]
     scores = [_Scores() for _ in range(3)]
-    for place, frames in enumerate(zip(inputs, outputs, reference, strict=True)):
-        way = correspondence(inputs[place - 1], inputs[place]) if place else None
-        for score, all_frames, frame in zip(scores, (inputs, outputs, reference), frames, strict=True):
-            score.add(all_frames[place - 1] if place else None, frame, way)
-        scores[1].compare(frames[1], frames[2])
+    for score, frames in zip(scores, (inputs, outputs, reference), strict=True):
+        score.add(None, frames[0], None)
+        for (before, now), way in zip(pairwise(frames), ways, strict=True):
+            score.add(before, now, way)
+    for ours, theirs in zip(outputs, reference, strict=True):
+        scores[1].compare(ours, theirs)
     return _summary(scores[0], scores[1:], [])
 
 

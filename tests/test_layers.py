@@ -67,6 +67,7 @@ LAYERS = {
     "i2itool.preset_store": 3,
     "i2itool.trainer.losses": 3,
     "i2itool.trainer.steadiness": 3,
+    "i2itool.trainer.steadiness": 3,
     "i2itool.trainer.discriminators": 3,
     "i2itool.trainer.ema": 3,
     "i2itool.trainer.pool": 3,

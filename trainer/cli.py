@@ -116,6 +116,12 @@ def _read_file(ctx: click.Context, _parameter: click.Parameter, path: Path | Non
     help="How the rate moves.",
 )
 @click.option("--pool-size", "--pool_size", type=click.IntRange(0), help="Fakes in the pool.  [default: 50]")
+@click.option(
+    "--temporal-noise",
+    metavar="W",
+    type=click.FloatRange(min=0),
+    help="Weight of a loss against flicker, slower by a third.  [default: 0]",
+)
 @click.option("--no-flip", "--no_flip", is_flag=True, help="Do not mirror pictures at random.")
 @click.option(
     "--direction", type=click.Choice(["a2b", "b2a", "AtoB", "BtoA"]), default="a2b", show_default=True

@@ -17,6 +17,7 @@ from .data import Batch
 from .discriminators import PatchDiscriminator
 from .initialise import initialise
 from .losses import GAN_LOSSES, gradient_penalty, l1
+from .steadiness import unsteadiness
 
 # Weight of the gradient penalty (Gulrajani et al. 2017).
 PENALTY = 10.0
@@ -73,6 +74,10 @@ class CycleGanTask(AdversarialTask):
             if same_a is not None and same_b is not None:
                 losses["idt_A"], losses["idt_B"] = l1(same_b, real_b), l1(same_a, real_a)
                 total = total + identity * (losses["idt_A"] + losses["idt_B"])
+            if (weight := self.config.temporal_noise) > 0:
+                losses["steady_A"] = unsteadiness(lambda x: self._pass(g_a, x), real_a, fake_b)
+                losses["steady_B"] = unsteadiness(lambda x: self._pass(g_b, x), real_b, fake_a)
+                total = total + weight * (losses["steady_A"] + losses["steady_B"])
         fakes.append((fake_a.detach(), fake_b.detach()))
         return total, losses
 

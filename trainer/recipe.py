@@ -48,7 +48,7 @@ def make_recipe(
             name: flags[name]
             for name in ("gan", "pool_size", "accumulate", "preview_every", "checkpoint_every")
         },
-        **{name: flags[name] for name in ("eval_every", "metric", "export")},
+        **{name: flags[name] for name in ("eval_every", "metric", "export", "temporal_noise")},
         "processes": processes,
         "flip": False if flags["no_flip"] else None,
         "recompute": flags["recompute"] or None,

@@ -20,6 +20,7 @@ from .data import Batch
 from .discriminators import UnitDiscriminator
 from .initialise import initialise
 from .losses import cross_entropy, kl_to_unit_normal, l1
+from .steadiness import unsteadiness
 
 
 class UnitTask(AdversarialTask):
@@ -82,7 +83,22 @@ class UnitTask(AdversarialTask):
             + weights.kl_cycle.at(progress) * losses["kl_cycle"]
             + weights.likelihood_cycle.at(progress) * (losses["ll_cycle_A"] + losses["ll_cycle_B"])
         )
+        if (weight := self.config.temporal_noise) > 0:
+            losses["steady"] = self._unsteadiness(real_a, real_b)
+            total = total + weight * losses["steady"]
         return total, losses
+
+    def _unsteadiness(self, real_a: Tensor, real_b: Tensor) -> Tensor:
+        """Of both translations, as they are made in the end: without the noise of the code."""
+
+        def translate(both: Tensor) -> Tensor:
+            a, b = both.chunk(2)
+            in_a, in_b = self._pass(self._cross, self._pass(self.coupled.encode, a, b))
+            return torch.cat([in_a, in_b])
+
+        both = torch.cat([real_a, real_b])
+        with self._autocast():
+            return unsteadiness(translate, both, translate(both))
 
     def _cross(self, code: Tensor) -> tuple[Tensor, Tensor]:
         """Decode codes of A (first half) into B and codes of B (second half) into A; returns (in A, in B)."""

@@ -20,6 +20,7 @@ from .data import Batch
 from .discriminators import MultiScaleDiscriminator
 from .initialise import initialise, initialise_kaiming
 from .losses import kl_to_unit_normal, l1, least_squares
+from .steadiness import unsteadiness
 from .unit import with_noise
 
 
@@ -87,7 +88,23 @@ class Unit2018Task(AdversarialTask):
             + weights.kl_cycle.at(progress) * losses["kl_cycle"]
             + weights.cycle.at(progress) * (losses["cycle_A"] + losses["cycle_B"])
         )
+        if (weight := self.config.temporal_noise) > 0:
+            losses["steady_A"] = self._unsteadiness("A", "B", real_a)
+            losses["steady_B"] = self._unsteadiness("B", "A", real_b)
+            total = total + weight * (losses["steady_A"] + losses["steady_B"])
         return total, losses
+
+    def _unsteadiness(self, source: str, target: str, real: Tensor) -> Tensor:
+        """Of a translation as it is made in the end: without the noise of the code."""
+
+        def translate(pictures: Tensor) -> Tensor:
+            translated: Tensor = self._pass(
+                self.vaes[target].dec, self._pass(self.vaes[source].enc, pictures)
+            )
+            return translated
+
+        with self._autocast():
+            return unsteadiness(translate, real, translate(real))
 
     def translators(self) -> dict[Direction, nn.Module]:
         """The averaged encoder of one domain with the averaged decoder of the other."""
