@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from i2itool.errors import InputError, TrainingError
 from i2itool.preset import PresetName
 
+from .complaints import complaint
 from .defaults import DEFAULTS, merge
 
 Method = Literal["cyclegan", "unit", "unit2018"]
@@ -201,9 +202,10 @@ def read_train_toml(path: Path) -> dict[str, Any]:
 
 
 def make_config(file: dict[str, Any], flags: dict[str, Any]) -> TrainConfig:
-    """Merge the method's defaults, a train.toml and the flags; raises TrainingError for what cannot be.
+    """Merge the method's defaults, a train.toml and the flags.
 
     The picture size follows the crop as in CycleGAN (286 for 256) where it is not given.
+    Raises TrainingError for what cannot be, OptionError if a flag says it.
     """
     method = flags.get("method") or file.get("method") or "cyclegan"
     if method not in DEFAULTS:
@@ -214,10 +216,7 @@ def make_config(file: dict[str, Any], flags: dict[str, Any]) -> TrainConfig:
     try:
         return TrainConfig(**table)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        problem = first["msg"].removeprefix("Value error, ")
-        raise TrainingError(f"{where}: {problem}" if where else problem, hint="see docs/cli.md") from error
+        raise complaint(error, flags) from error
 
 
 # What a resumed run may change: the length, and what leaves the training itself as it is.

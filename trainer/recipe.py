@@ -10,6 +10,7 @@ import torch
 
 from i2itool.pictures import list_pictures
 
+from .complaints import refuse_flags_of_another_method
 from .config import TrainConfig, make_config
 
 GENERATORS: dict[str, dict[str, Any]] = {
@@ -34,8 +35,9 @@ def make_recipe(
 ) -> TrainConfig:
     """Merge defaults, a train.toml and flags (None: not given) into a recipe.
 
-    Epochs become steps by the number of pictures. Raises TrainingError or InputError.
+    Epochs become steps by the number of pictures. Raises OptionError, TrainingError or InputError.
     """
+    refuse_flags_of_another_method(flags["method"] or file.get("method") or "cyclegan", flags)
     domain_a, domain_b = (folder.name for folder in folders)
     generator = dict(GENERATORS.get(flags["generator"] or "", {}))
     hyper = {name: flags[name] for name in ("width", "blocks", "upsample")}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 from i2itool.trainer.config import Ramp, make_config, read_train_toml
 
+from i2itool.cli import main
 from i2itool.errors import InputError, TrainingError
+from i2itool.pictures import write_picture
 
 BASE: dict[str, Any] = {"name": "x", "domain_a": "a", "domain_b": "b", "steps": 100}
 
@@ -63,6 +68,28 @@ def test_a_ramp_moves_until_its_end_and_then_stays() -> None:
 def test_an_impossible_recipe_is_refused_by_name(change: dict[str, Any], problem: str) -> None:
     with pytest.raises(TrainingError, match=problem):
         make_config({}, BASE | change)
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        (("--lr", "-1"), r"^error: --lr -1.0: .*greater than 0"),
+        (("--size", "4"), r"^error: --size 4: "),
+        (("--critic-depth", "20"), r"^error: --critic-depth 20: "),
+        (("--method", "unit", "--lambda-cycle", "5"), r"--lambda-cycle: of CycleGAN, and the method is unit"),
+        (("--method", "unit", "--gan", "wgangp"), r"--gan: of CycleGAN"),
+    ],
+)
+def test_a_flag_that_cannot_be_is_named_with_its_value(
+    flags: tuple[str, ...], problem: str, tmp_path: Path
+) -> None:
+    for name in ("A", "B"):
+        (tmp_path / name).mkdir()
+        write_picture(tmp_path / name / "1.png", np.zeros((40, 40, 3), np.uint8))
+    folders = [str(tmp_path / name) for name in ("A", "B")]
+    result = CliRunner().invoke(main, ["train", *folders, "--name", "x", "--dry-run", "--steps", "1", *flags])
+    assert result.exit_code == 2
+    assert re.search(problem, result.stderr)
 
 
 def test_a_train_toml_that_cannot_be_read_is_an_input_error(tmp_path: Path) -> None:
