@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import av
 from av.container import OutputContainer
@@ -16,23 +16,8 @@ from av.stream import AttachmentStream, DataStream, Disposition, Stream
 from i2itool.errors import InputError, OutputError
 from i2itool.frames import WHOLE, Window
 from i2itool.video.containers import OLDER_LANGUAGES, alternatives, describe, losses, lost_tags
+from i2itool.video.head import clipped, copy_tags, has_unusual_tags
 from i2itool.video.input import demux, open_input
-
-if TYPE_CHECKING:
-    from av.container.core import Chapter
-
-# The muxer writes these itself; transparency is dropped.
-_KEYS_OF_THE_MUXER = {
-    *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "alpha_mode")
-}
-# Those that MP4 has a place of its own for.
-_COMMON_KEYS = {
-    *("title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright"),
-    *("grouping", "lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords"),
-    *("creation_time", "location", "location-eng", "compilation", "media_type", "track", "disc", "timecode"),
-}
-# Matroska's statistics describe the packets of the old video stream.
-_STATISTICS = ("BPS", "NUMBER_OF_", "_STATISTICS_", "DURATION")
 
 
 class OtherStreams:
@@ -78,7 +63,7 @@ class OtherStreams:
     @property
     def has_unusual_tags(self) -> bool:
         """Whether the file has tags that MP4 has no place of its own for."""
-        return any(key.lower() not in _COMMON_KEYS | _KEYS_OF_THE_MUXER for key in self._input.metadata)
+        return has_unusual_tags(self._input.metadata)
 
     @property
     def start_ticks_per_second(self) -> int:
@@ -110,35 +95,14 @@ class OtherStreams:
 
     def copy_head(self, output: OutputContainer) -> None:
         """Copy the tags of the file and its chapters; call it before the header is written."""
-        for key, value in self._input.metadata.items():
-            if key.lower() not in _KEYS_OF_THE_MUXER:
-                output.metadata[key] = value
-        if chapters := self._chapters():
+        copy_tags(self._input.metadata, output.metadata)
+        if chapters := clipped(self._input.chapters(), self._window):
             output.set_chapters(chapters)
-
-    def _chapters(self) -> list[Chapter]:
-        """Those that reach into the window, as far as they do, in its time."""
-        chapters = self._input.chapters()
-        clipped = []
-        for chapter in chapters:
-            tick = Fraction(chapter["time_base"] or 1)
-            shift = self._window.shift(tick)
-            start, end = chapter["start"], chapter["end"]
-            if self._window.start is not None:
-                start = max(start, shift)
-            if self._window.end is not None:
-                end = min(end, round(self._window.end / tick))
-            # One without a length, at a place of its own, is left as it is.
-            if start < end or self._window == WHOLE:
-                clipped.append(chapter | {"start": start - shift, "end": end - shift})
-        return clipped
 
     def copy_video_tags(self, video: Stream) -> None:
         """Give the new video stream the tags and the disposition of the old one."""
         original = self._input.streams[self._video_index]
-        for key, value in original.metadata.items():
-            if key.lower() not in _KEYS_OF_THE_MUXER and not key.startswith(_STATISTICS):
-                video.metadata[key] = value
+        copy_tags(original.metadata, video.metadata, without_statistics=True)
         video.disposition = original.disposition
 
     def add_to(self, output: OutputContainer, *, after_video: bool) -> None:
@@ -227,9 +191,7 @@ class OtherStreams:
                 f"({describe(stream)})",
                 hint="choose another container with -o, for instance .mkv",
             ) from error
-        for key, value in stream.metadata.items():
-            if key.lower() not in _KEYS_OF_THE_MUXER:
-                copy.metadata[key] = value
+        copy_tags(stream.metadata, copy.metadata)
         language = stream.metadata.get("language", "")
         if output.format.name == "mov" and language in OLDER_LANGUAGES:
             copy.metadata["language"] = OLDER_LANGUAGES[language]
@@ -244,40 +206,6 @@ class OtherStreams:
             mimetype = "image/jpeg" if suffix == "jpg" else f"image/{suffix}"
             name = stream.metadata.get("filename", f"cover.{suffix}")
             output.add_attachment(name, stream.metadata.get("mimetype", mimetype), bytes(packet))
-
-
-class NoStreams:
-    """In the place of `OtherStreams` where there are none, as beside numbered pictures."""
-
-    format_name = ""
-    has_unusual_tags = False
-    start_ticks_per_second = 1
-
-    def __init__(self) -> None:
-        self.lost: list[str] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is open."""
-
-    def settle(self, output: OutputContainer) -> None:
-        """Nothing is lost."""
-
-    def copy_head(self, output: OutputContainer) -> None:
-        """Nothing is said about nothing."""
-
-    def copy_video_tags(self, video: Stream) -> None:
-        """Nor about the video."""
-
-    def add_to(self, output: OutputContainer, *, after_video: bool) -> None:
-        """No stream is added."""
-
-    def mux_until(self, output: OutputContainer, seconds: Fraction | None) -> None:
-        """No packet is copied."""
 
 
 def _is_mov(format_name: str) -> bool:

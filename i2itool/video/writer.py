@@ -17,8 +17,9 @@ from av.video.stream import VideoStream
 from i2itool.errors import OutputError
 from i2itool.frames import WHOLE, Window
 from i2itool.video.encoding import Encoding, open_encoder
+from i2itool.video.no_streams import NoStreams
 from i2itool.video.packets import Encoded, with_decode_stamps
-from i2itool.video.passthrough import NoStreams, OtherStreams
+from i2itool.video.passthrough import OtherStreams
 
 logger = logging.getLogger("i2itool.video")
 

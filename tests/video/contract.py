@@ -126,7 +126,8 @@ def convert(case: Case, folder: Path, translator: Translator, **options: Any) ->
         ),
     )
     preset = _PRESETS.get(case.codec or "")
-    asked = ConvertOptions(codec=case.codec, encoder_preset=preset, crf=30, **options)
+    crf = None if case.codec in ("prores", "ffv1") else 30
+    asked = ConvertOptions(codec=case.codec, encoder_preset=preset, crf=crf, **options)
     convert_video(source, target, translator, asked, SilentReporter())
     return source, target
 

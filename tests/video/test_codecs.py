@@ -12,7 +12,8 @@ import pytest
 
 from i2itool.errors import OptionError, OutputError
 from i2itool.options import ConvertOptions
-from i2itool.video.codecs import choose_encoder, encoder_options, parse_bitrate, try_encoder
+from i2itool.video.codecs import choose_encoder, encoder_options, try_encoder
+from i2itool.video.quality import parse_bitrate
 
 MakeClip = Callable[..., Path]
 Convert = Callable[..., Path]
