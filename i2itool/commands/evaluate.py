@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     help="MobileNetV2 weights for KID; none: no KID.",
 )
 @click.option("--size", "size_px", type=click.IntRange(8), help="Short side to resize pictures to, px.")
+@click.option(
+    "--work-size",
+    metavar="PX",
+    default="auto",
+    show_default=True,
+    help="Short side that the network sees: auto, full or pixels.",
+)
 @click.option("--limit", type=click.IntRange(1), help="At most so many pictures of each folder.")
 @click.option("--engine", default="auto", show_default=True, help="auto, eager or openvino.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
@@ -39,6 +46,7 @@ def command(
     direction: Direction,
     features: Path | None,
     size_px: int | None,
+    work_size: str,
     limit: int | None,
     engine: str,
     as_json: bool,
@@ -56,13 +64,15 @@ def command(
     from i2itool.preset import find_preset
     from i2itool.translator import Translator
     from i2itool.weights import load_network
+    from i2itool.work_size import parse_work_size
 
-    network = load_network(find_preset(preset), direction)
+    found = find_preset(preset)
+    network, work_px = load_network(found, direction), parse_work_size(work_size, found)
     extractor = None
     if features is not None:
         (tensors,) = read_checkpoint(features).values()
         extractor = load_feature_network(tensors)
-    with Translator(network, engine=engine) as translator:
+    with Translator(network, engine=engine, work_px=work_px) as translator:
         scores = evaluate(
             translator,
             a,
