@@ -115,14 +115,16 @@ def read_preset(folder: Path) -> Preset:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         if "folder" in table:
-            raise PresetError(f"{path}: unknown key 'folder'")
+            raise PresetError(f"{path}: unknown key 'folder'", hint="remove it")
         return Preset(**table, folder=folder)
     except (OSError, UnicodeDecodeError) as error:
-        raise PresetError(f"cannot read {path}: {error}") from error
+        raise PresetError(
+            f"cannot read {path}: {error}", hint="restore it, or choose another preset"
+        ) from error
     except tomllib.TOMLDecodeError as error:
-        raise PresetError(f"{path} is not valid TOML: {error}") from error
+        raise PresetError(f"{path} is not valid TOML: {error}", hint="mend that line") from error
     except (ValidationError, TypeError) as error:
-        raise PresetError(f"{path}: {_first_problem(error)}") from error
+        raise PresetError(f"{path}: {_first_problem(error)}", hint="mend it, or import it anew") from error
 
 
 def read_weights(preset: Preset, direction: Direction) -> bytes:
@@ -131,7 +133,9 @@ def read_weights(preset: Preset, direction: Direction) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise PresetError(f"cannot read {path}: {error.strerror}") from error
+        raise PresetError(
+            f"cannot read {path}: {error.strerror}", hint="restore it, or import it anew"
+        ) from error
     weights: Weights = getattr(preset, direction)
     if hashlib.sha256(data).hexdigest() != weights.sha256:
         raise PresetError(f"{path} is damaged: its SHA-256 differs from preset.toml", hint="fetch it again")

@@ -38,10 +38,13 @@ def load_network(preset: Preset, direction: Direction) -> nn.Module:
     try:
         tensors = load(read_weights(preset, direction))
     except SafetensorError as error:
-        raise PresetError(f"{path} is not a safetensors file: {error}") from error
+        raise PresetError(f"{path} is not a safetensors file: {error}", hint="import it anew") from error
     network = build(preset.network.name, **preset.network.hyper)
     try:
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except RuntimeError as error:
-        raise PresetError(f"{path} does not fit network '{preset.network.name}' of preset.toml") from error
+        raise PresetError(
+            f"{path} does not fit network '{preset.network.name}' of preset.toml",
+            hint="import or export it anew",
+        ) from error
     return network.eval().requires_grad_(False)

@@ -110,6 +110,7 @@ def test_a_malformed_preset_is_refused_with_the_file_and_the_place(
     assert str(folder / "preset.toml") in str(caught.value)
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert caught.value.hint
 
 
 def test_a_preset_that_is_not_text_is_refused(tmp_path: Path) -> None:
