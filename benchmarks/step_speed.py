@@ -24,7 +24,7 @@ PLAIN = "plain fp32"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `speed`."""
-    parser.add_argument("--sizes", nargs="+", type=int, default=[128, 256])
+    parser.add_argument("--sizes", nargs="*", type=int, default=[128, 256])
     parser.add_argument("--turns", type=int, default=5, help="timed steps of each")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--drift-steps", type=int, default=50, help="equal steps, for how far losses part")
@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print medians and ratios, ResNet-9 and critics of width 64, batch 1; then how far the losses part."""
     torch.set_num_threads(arguments.threads)
-    print("px    what        s a step   times as fast")
+    if arguments.sizes:
+        print("px    what        s a step   times as fast")
     for px in arguments.sizes:
         steps = make_steps(px)
         batch = random_batch(px, seed=0)

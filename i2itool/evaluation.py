@@ -14,7 +14,7 @@ from i2itool.frames import Pixels
 from i2itool.metrics.features import Features, MobileNetV2, extract_features
 from i2itool.metrics.kid import Distance, kernel_distance
 from i2itool.metrics.paired import luma_correlation, map_accuracy, psnr, ssim
-from i2itool.pictures import list_pictures, read_picture, resize_short_side
+from i2itool.pictures import list_pictures, read_picture, resize_short_side, spread
 from i2itool.translator import Translator
 
 
@@ -79,7 +79,7 @@ def evaluate(
     resized first, None for their own.  limit: at most so many pictures of each, spread over the folder.
     Raises InputError for folders without pictures, or with fewer than four for KID.
     """
-    paths_a, paths_b = (_spread(list_pictures(folder), limit) for folder in (folder_a, folder_b))
+    paths_a, paths_b = (spread(list_pictures(folder), limit) for folder in (folder_a, folder_b))
     if features is not None and min(len(paths_a), len(paths_b)) < 4:
         raise InputError("KID needs at least four pictures of each domain")
     counterparts = {path.relative_to(folder_b).with_suffix(""): path for path in paths_b}
@@ -134,12 +134,6 @@ def _score_kid(a: Features, fake: Features, b: Features) -> KidScores:
     return KidScores(
         translated, nothing, floor, (nothing.mean - translated.mean) / (nothing.mean - floor.mean)
     )
-
-
-def _spread(paths: list[Path], limit: int | None) -> list[Path]:
-    if limit is None or len(paths) <= limit:
-        return paths
-    return [paths[index] for index in np.linspace(0, len(paths) - 1, limit).round().astype(int)]
 
 
 def _read(path: Path, size_px: int | None) -> Pixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -32,6 +33,13 @@ def list_pictures(folder: Path) -> list[Path]:
         kinds = ", ".join(sorted(FORMATS))
         raise InputError(f"no pictures in {folder}", hint=f"looked for {kinds}")
     return pictures
+
+
+def spread(paths: Sequence[Path], most: int | None) -> list[Path]:
+    """At most so many of `paths`, spread evenly over them, with the first and the last; None for all."""
+    if most is None or len(paths) <= most:
+        return list(paths)
+    return [paths[index] for index in np.linspace(0, len(paths) - 1, most).round().astype(int)]
 
 
 def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:

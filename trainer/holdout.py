@@ -15,7 +15,7 @@ from i2itool.metrics.features import Features, MobileNetV2, extract_features
 from i2itool.metrics.kid import kernel_distance
 from i2itool.metrics.paired import map_accuracy, psnr, ssim
 from i2itool.networks import multiple_of
-from i2itool.pictures import list_pictures, read_picture, resize_short_side
+from i2itool.pictures import list_pictures, read_picture, resize_short_side, spread
 from i2itool.pixels import to_network, to_pixels
 
 from .config import Metric
@@ -64,7 +64,7 @@ def open_holdout(
     Raises InputError if `metric` cannot be told from them: paired scores need pictures of the same name,
     KID a feature network and at least four pictures of each domain.
     """
-    paths_a, paths_b = (_spread(list_pictures(folder)) for folder in folders)
+    paths_a, paths_b = (spread(list_pictures(folder), MOST_PICTURES) for folder in folders)
     named_b = {path.relative_to(folders[1]).with_suffix(""): path for path in list_pictures(folders[1])}
     a = [_read(path, load_px) for path in paths_a]
     truths = {}
@@ -80,12 +80,6 @@ def open_holdout(
         hint = "choose --metric kid, with --features"
         raise InputError(f"no held-out picture of {folders[0]} has a counterpart in {folders[1]}", hint=hint)
     return Holdout(a, [_read(path, load_px) for path in paths_b], truths, features)
-
-
-def _spread(paths: list[Path]) -> list[Path]:
-    if len(paths) <= MOST_PICTURES:
-        return paths
-    return [paths[index] for index in np.linspace(0, len(paths) - 1, MOST_PICTURES).round().astype(int)]
 
 
 def _read(path: Path, load_px: int) -> Pixels:

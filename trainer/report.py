@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from i2itool.errors import OutputError
-from i2itool.pictures import read_picture, write_picture
+from i2itool.pictures import read_picture, spread, write_picture
 
 from .config import TrainConfig
 from .curves import Panel, draw_curves, read_panels
@@ -28,7 +28,7 @@ def write_report(run: RunFolder, config: TrainConfig, *, step: int, alarms: list
     """
     panels = read_panels(run.log_path)
     write_picture(run.path / "curves.png", draw_curves(panels))
-    previews = spread(sorted((run.path / "previews").glob("*.png")))
+    previews = spread(sorted((run.path / "previews").glob("*.png")), MAX_PREVIEWS)
     data = {
         "name": config.name,
         "step": step,
@@ -48,13 +48,6 @@ def write_report(run: RunFolder, config: TrainConfig, *, step: int, alarms: list
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
-
-
-def spread(paths: list[Path]) -> list[Path]:
-    """At most MAX_PREVIEWS of `paths`, spread evenly, with the first and the last."""
-    if len(paths) <= MAX_PREVIEWS:
-        return paths
-    return [paths[index] for index in np.linspace(0, len(paths) - 1, MAX_PREVIEWS).round().astype(int)]
 
 
 def as_jpeg(path: Path) -> str:

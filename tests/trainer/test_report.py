@@ -17,10 +17,11 @@ from i2itool.trainer.config import TrainConfig
 from i2itool.trainer.curves import MAX_POINTS, Panel, draw_curves, read_panels, thin
 from i2itool.trainer.data import open_data
 from i2itool.trainer.fit import fit
-from i2itool.trainer.report import MAX_PREVIEWS, spread, write_report
+from i2itool.trainer.report import MAX_PREVIEWS, write_report
 from i2itool.trainer.run import RunFolder
 
 from i2itool.console import SilentReporter
+from i2itool.pictures import spread
 
 MakeConfig = Callable[..., TrainConfig]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -95,7 +96,7 @@ def test_a_curve_is_drawn_from_low_to_high() -> None:
 
 def test_previews_are_spread_over_the_run() -> None:
     paths = [Path(f"{step:08d}.png") for step in range(1000)]
-    shown = spread(paths)
+    shown = spread(paths, MAX_PREVIEWS)
     assert len(shown) == MAX_PREVIEWS
     assert (shown[0], shown[-1]) == (paths[0], paths[-1])
 
