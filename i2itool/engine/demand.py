@@ -5,15 +5,14 @@ A GPU says no in time. A CPU's system promises more memory than there is, and ki
 
 from __future__ import annotations
 
-import copy
 import math
 
-import torch
 from torch import nn
 
 from i2itool.engine.base import Build
+from i2itool.engine.graph import shapes_in, traced
 from i2itool.engine.memory import free_bytes
-from i2itool.errors import OutOfMemory
+from i2itool.errors import EngineError, OutOfMemory
 from i2itool.networks import multiple_of
 
 # Peak memory in units of the largest layer's output in float32, by kind of network: in OpenVINO in bf16, in
@@ -52,17 +51,10 @@ def bytes_needed(name: str, build: Build) -> int:
 
 
 def _widest_bytes_a_pixel(network: nn.Module) -> float:
-    """Of the largest layer's output in float32, by pixel of the picture; found without computing any."""
+    """Of the largest layer's output in float32, by pixel of the picture; 0 if it cannot be told."""
     side = 2 * multiple_of(network)
-    largest = 3 * side * side
-
-    def note(_module: nn.Module, _inputs: object, output: object) -> None:
-        nonlocal largest
-        if isinstance(output, torch.Tensor):
-            largest = max(largest, output.numel())
-
-    ghost = copy.deepcopy(network).to("meta").eval()
-    for module in ghost.modules():
-        module.register_forward_hook(note)
-    ghost(torch.empty(1, 3, side, side, device="meta"))
-    return _BYTES * largest / (side * side)
+    try:
+        shapes = shapes_in(traced(network), (1, 3, side, side))
+    except EngineError:
+        return 0.0
+    return _BYTES * max(math.prod(shape) for shape in shapes.values()) / (side * side)

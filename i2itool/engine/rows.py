@@ -54,6 +54,33 @@ def complaint(layer: nn.Module) -> str | None:
     return None if is_known else type(layer).__name__
 
 
+def shape_after(layer: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """N,C,H,W of what a layer gives for an input of such a shape; the layer is one without `complaint`."""
+    count, channels, *sides = shape
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        assert not isinstance(layer.padding, str)
+        channels = layer.out_channels
+        for axis, side in enumerate(sides):
+            reach, stride = layer.dilation[axis] * (layer.kernel_size[axis] - 1), layer.stride[axis]
+            around = 2 * layer.padding[axis]
+            if isinstance(layer, nn.ConvTranspose2d):
+                sides[axis] = (side - 1) * stride - around + reach + layer.output_padding[axis] + 1
+            else:
+                sides[axis] = (side + around - reach - 1) // stride + 1
+    elif isinstance(layer, nn.ReflectionPad2d):
+        left, right, top, bottom = layer.padding
+        sides = [sides[0] + top + bottom, sides[1] + left + right]
+    elif isinstance(layer, nn.Upsample):
+        sides = [2 * side for side in sides]
+    elif isinstance(layer, nn.PixelShuffle):
+        channels //= layer.upscale_factor**2
+        sides = [side * layer.upscale_factor for side in sides]
+    elif isinstance(layer, nn.PixelUnshuffle):
+        channels *= layer.downscale_factor**2
+        sides = [side // layer.downscale_factor for side in sides]
+    return (count, channels, *sides)
+
+
 def compute(layer: nn.Module, fetch: Fetch, height: int, first: int, last: int) -> Tensor:
     """Rows `first` to before `last` of what a layer gives; a norm's are computed by `normalise`.
 

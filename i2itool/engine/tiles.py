@@ -7,22 +7,17 @@ the whole picture. So the result is that of the whole picture up to rounding, an
 
 from __future__ import annotations
 
-import copy
 import math
-import operator
 from collections import Counter
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 
 from i2itool.engine.base import Build, SizedEngine
+from i2itool.engine.graph import Shape, layers, shapes_in, traced
 from i2itool.engine.memory import free_bytes, out_of_memory_told
 from i2itool.engine.rows import Fetch, Statistics, Sums, complaint, compute, is_norm, normalise
 from i2itool.errors import EngineError
-from i2itool.networks.blocks import InstanceNorm, LayerNorm
-from i2itool.networks.light import PeriodFilter
 from i2itool.options import Precision
 
 # Of the widest layer's rows that are worked on at once: enough to keep all cores at work.
@@ -30,8 +25,6 @@ _STRIP_BYTES = 64 * 2**20
 # Three layers of a residual trunk have to be there at once, and the rest needs room as well.
 _SHARE_KEPT = 1 / 8
 _BYTES = 4
-# Of pixels one by one; `cat` along the channels is another.
-_FUNCTIONS = (operator.add, operator.mul, F.hardtanh)
 
 
 class TiledEngine(SizedEngine):
@@ -47,10 +40,10 @@ class TiledEngine(SizedEngine):
 
     def __init__(self, build: Build) -> None:
         super().__init__(build)
-        self._graph: fx.GraphModule | None = _traced(build.network)
-        for layer in _layers(self._graph):
+        self._graph: fx.GraphModule | None = traced(build.network)
+        for layer in layers(self._graph):
             if reason := complaint(layer):
-                raise EngineError(f"engine 'tiles' cannot run this network by rows: it has {reason}")
+                raise EngineError(f"this network cannot be run by rows: it has {reason}")
         with out_of_memory_told(build.device, 1, build.size):
             self._graph.to(build.device)
 
@@ -73,7 +66,7 @@ class _Run:
         self._graph = graph
         self._modules = dict(graph.named_modules())
         self._device = device
-        self._shapes = _shapes(graph, picture.shape)
+        self._shapes = shapes_in(graph, tuple(picture.shape))
         self._strip_share = _strip_share(self._shapes)
         self._kept: dict[fx.Node, Tensor] = {}
         self._statistics: dict[fx.Node, Statistics] = {}
@@ -163,48 +156,7 @@ class _Run:
         return self._modules[str(node.target)] if node.op == "call_module" else None
 
 
-class _Tracer(fx.Tracer):
-    """Takes our norms and filters for layers, whose insides are no business of the graph."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether a module is one node."""
-        return isinstance(m, InstanceNorm | LayerNorm | PeriodFilter) or super().is_leaf_module(
-            m, module_qualified_name
-        )
-
-
-def _traced(network: nn.Module) -> fx.GraphModule:
-    """The network as a graph of layers, sums and concatenations; raises EngineError if it is more."""
-    own = copy.deepcopy(network).float().eval().requires_grad_(False)
-    for module in own.modules():
-        if hasattr(module, "inplace"):
-            setattr(module, "inplace", False)  # noqa: B010 - no attribute of every module; what comes in may be kept, or asked for again
-    try:
-        graph = fx.GraphModule(own, _Tracer().trace(own))
-    except Exception as error:  # tracing runs the network's own code
-        raise EngineError(f"engine 'tiles' cannot take this network apart: {error}") from error
-    for node in graph.graph.nodes:
-        is_join = node.target is torch.cat and node.args[1:] == (1,)
-        is_by_rows = is_join or node.target in _FUNCTIONS
-        if node.op in ("call_method", "get_attr") or (node.op == "call_function" and not is_by_rows):
-            raise EngineError(f"engine 'tiles' cannot run this network by rows: it has {node.target}")
-    return graph
-
-
-def _layers(graph: fx.GraphModule) -> list[nn.Module]:
-    modules = dict(graph.named_modules())
-    return [modules[str(node.target)] for node in graph.graph.nodes if node.op == "call_module"]
-
-
-def _shapes(graph: fx.GraphModule, shape: torch.Size) -> dict[fx.Node, torch.Size]:
-    """The shape of every layer's output, found without computing any."""
-    ghost = copy.deepcopy(graph).to("meta")
-    ShapeProp(ghost).propagate(torch.empty(shape, device="meta"))
-    pairs = zip(graph.graph.nodes, ghost.graph.nodes, strict=True)
-    return {node: twin.meta["tensor_meta"].shape for node, twin in pairs}
-
-
-def _strip_share(shapes: dict[fx.Node, torch.Size]) -> float:
+def _strip_share(shapes: dict[fx.Node, Shape]) -> float:
     """The part of a picture's height that is worked on at once, the same in all layers."""
     widest = max(_BYTES * math.prod(shape) for shape in shapes.values())
     return min(1.0, _STRIP_BYTES / widest)
