@@ -58,7 +58,7 @@ def main() -> None:
     if arguments.first_picture:
         print(first_picture(network, pictures, arguments.first_picture))
     elif arguments.start_up:
-        print_start_up(sys.argv[1:])
+        print_start_up(sys.argv[1:], arguments.leave_out)
     else:
         print_table(network, pictures, arguments.rounds, arguments.leave_out)
 
@@ -150,10 +150,12 @@ def onnx_run(network: nn.Module) -> Run:
     return lambda x: torch.from_numpy(session.run(["output"], {"input": x.numpy()})[0])
 
 
-def print_start_up(arguments: list[str]) -> None:
+def print_start_up(arguments: list[str], left_out: list[str]) -> None:
     """Seconds to the first picture in processes of their own: with an empty cache, then with a full one."""
     print("| | empty cache, s | full cache, s |\n|---|---|---|")
     for row in ("openvino bf16", "openvino fp32", "openvino int8", "inductor bf16", "eager fp32"):
+        if row in left_out or row.split()[0] in left_out:
+            continue
         with tempfile.TemporaryDirectory() as folder:
             caches = {"I2ITOOL_CACHE": f"{folder}/ours", "TORCHINDUCTOR_CACHE_DIR": f"{folder}/torch"}
             command = [sys.executable, "-m", "benchmarks.engines", *arguments, "--first-picture", row]
