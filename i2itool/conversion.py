@@ -17,7 +17,7 @@ from i2itool.options import Compare, ConvertOptions, Deinterlace, Direction, OnE
 from i2itool.pictures import is_picture
 from i2itool.preset import Preset, find_preset
 from i2itool.preview import preview_path, preview_video
-from i2itool.smoothing import check_smoothing, passing
+from i2itool.smoothing import check_smoothing, engine_for, passing
 from i2itool.still_writer import write_still
 from i2itool.stills import read_still
 from i2itool.streaming import stream_video
@@ -184,7 +184,7 @@ def open_translator(preset: Preset, options: ConvertOptions) -> Translator:
     """
     return Translator(
         load_network(preset, options.direction),
-        engine=options.engine,
+        engine=engine_for(options),
         precision=options.precision,
         device=options.device,
         batch_size=options.batch_size,
@@ -228,7 +228,10 @@ def convert_video(
             refuse_existing(source, target, overwrite=options.overwrite)
             with (
                 passing(
-                    beside.watch(reader.frames(window, job.position)), translator, options, job.state
+                    beside.watch(reader.frames(window, job.position)),
+                    translator,
+                    options,
+                    translator.resume(job.state),
                 ) as frames,
                 SegmentWriter(job, product.open_piece, segment_frames=segment_frames) as writer,
                 WriteBehind(writer) as sink,
@@ -236,7 +239,7 @@ def convert_video(
             ):
                 for place, passed in enumerate(frames, start=1):
                     if place % segment_frames == 0:
-                        job.keep(passed.frame.pts, passed.state())
+                        job.keep(passed.frame.pts, {**passed.state(), **translator.state()})
                     sink.write(beside.put(passed.frame))
                     reporter.advance()
             if not job.segments:

@@ -11,12 +11,12 @@ OnError = Literal["repeat", "fail"]
 Deinterlace = Literal["auto", "off"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 Compare = Literal["off", "side", "wipe"]
-Smooth = Literal["auto", "recursion", "ema", "off"]
+Smooth = Literal["auto", "recursion", "norm-statistics", "ema", "off"]
 ExportFormat = Literal["onnx", "pt2", "openvino"]
 ON_ERROR: tuple[OnError, ...] = ("repeat", "fail")
 DEINTERLACE: tuple[Deinterlace, ...] = ("auto", "off")
 COMPARE: tuple[Compare, ...] = ("off", "side", "wipe")
-SMOOTH: tuple[Smooth, ...] = ("auto", "recursion", "ema", "off")
+SMOOTH: tuple[Smooth, ...] = ("auto", "recursion", "norm-statistics", "ema", "off")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16", "int8")
 EXPORT_FORMATS: tuple[ExportFormat, ...] = ("onnx", "pt2", "openvino")
 PRECISION_CHOICES = ("auto", *PRECISIONS)
@@ -57,6 +57,7 @@ class ConvertOptions(ReadOptions):
     drop_unsupported: leave out what the container cannot hold.
     rate: of numbered pictures, in frames per second, as 30 or 30000/1001; None for 25.
     smooth: how the frames of a video are steadied, see `i2itool.temporal`; "auto" is recursion.
+    "norm-statistics" is recursion behind a network that remembers its statistics, which only "eager" can run.
     smooth_strength: 0 for none to 1.  smooth_lookahead: frames that recursion may look ahead.
     trim: START:END of a video, see `i2itool.trim`.  preview: make a contact sheet of so many frames
     instead.  compare: show the original too, beside or in a

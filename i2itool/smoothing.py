@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
-from i2itool.errors import OptionError
+import torch
+
+from i2itool.errors import EngineError, OptionError
 from i2itool.frames import AnyPixels, Frame, stacked
+from i2itool.networks.steady import Statistics
 from i2itool.options import ConvertOptions
 from i2itool.temporal.base import Arrays, Carry
 from i2itool.temporal.stream import Smoothing, open_smoothing
@@ -21,18 +26,25 @@ Item = TypeVar("Item", Frame, Tracked)
 
 # Translated frames that wait for the smoother: one that is at work, one that is next.
 _DEPTH = 2
+# Over which the statistics inside the network are averaged.
+_STATISTICS_SECONDS = 0.19
 
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A frame that has been translated, and what those behind it depend on; None if they do not."""
+    """A frame that has been translated, and what those behind it depend on; None if they do not.
+
+    statistics: of the network, behind the last frame of a batch.
+    """
 
     frame: Frame
-    carry: Carry | None
+    carry: Carry | None = None
+    statistics: Statistics | None = None
 
     def state(self) -> Arrays:
-        """What to keep, so that another run can go on behind this frame."""
-        return {} if self.carry is None else self.carry.arrays()
+        """What to keep, so that another run can go on behind this frame, the last of its batch."""
+        statistics = {f"statistics.{i:03}": one.cpu().numpy() for i, one in enumerate(self.statistics or ())}
+        return statistics if self.carry is None else {**self.carry.arrays(), **statistics}
 
 
 @contextmanager
@@ -48,18 +60,44 @@ def passing(
     """
     smoothing = smoothing_of(options)
     if smoothing is None:
-        with _translated(frames, translator, options.batch_size) as done:
-            yield (Passed(replace(frame, pixels=pixels), None) for frame, pixels in done)
+        with _ahead(frames, lambda read: _in_batches(read, translator, options.batch_size)) as done:
+            yield (Passed(replace(frame, pixels=pixels)) for frame, pixels in done)
         return
     carry = smoothing.restored(state) if state else None
     tracked = track_all(frames, None if carry is None else carry.seen)
-    with _translated(tracked, translator, options.batch_size) as done:
-        yield (Passed(steadied.frame, steadied.carry) for steadied in smoothing.run(done, carry))
+    if options.smooth != "norm-statistics":
+        with _ahead(tracked, lambda read: _in_batches(read, translator, options.batch_size)) as done:
+            yield (Passed(steadied.frame, steadied.carry) for steadied in smoothing.run(done, carry))
+        return
+    # As many as frames, in their order; they overtake those that wait for the smoother.
+    statistics: deque[Statistics | None] = deque()
+    before = statistics_of(state)
+    with _ahead(tracked, lambda read: _steadily(read, translator, options, before, statistics)) as done:
+        steadied_all = smoothing.run(done, carry)
+        yield (Passed(one.frame, one.carry, statistics.popleft()) for one in steadied_all)
+
+
+def engine_for(options: ConvertOptions) -> str:
+    """The engine that is asked for; raises EngineError if it cannot run what the smoothing asks for."""
+    if options.smooth != "norm-statistics" or options.smooth_strength == 0:
+        return options.engine
+    if options.engine not in ("auto", "eager"):
+        raise EngineError(
+            f"engine '{options.engine}' cannot smooth the statistics inside a network",
+            hint="--engine eager, or --smooth recursion",
+        )
+    return "eager"
+
+
+def statistics_of(state: Arrays | None) -> Statistics | None:
+    """What `Passed.state` kept of the network; None if nothing."""
+    names = sorted(name for name in state or {} if name.startswith("statistics."))
+    return tuple(torch.from_numpy((state or {})[name]) for name in names) or None
 
 
 def smoothing_of(options: ConvertOptions) -> Smoothing | None:
     """What the options ask for; None if frames are to stay as the network gives them."""
-    method = "recursion" if options.smooth == "auto" else options.smooth
+    method = "recursion" if options.smooth in ("auto", "norm-statistics") else options.smooth
     return open_smoothing(method, strength=options.smooth_strength, lookahead=options.smooth_lookahead)
 
 
@@ -71,19 +109,16 @@ def check_smoothing(options: ConvertOptions) -> None:
         raise OptionError(
             f"a look ahead of {options.smooth_lookahead} frames is impossible", hint="0 or more"
         )
-    if options.smooth_lookahead and options.smooth not in ("auto", "recursion"):
+    if options.smooth_lookahead and options.smooth in ("ema", "off"):
         raise OptionError(f"--smooth {options.smooth} cannot look ahead", hint="recursion can")
 
 
 @contextmanager
-def _translated(
-    items: Iterable[Item], translator: Translator, batch_size: int
+def _ahead(
+    items: Iterable[Item], translate: Callable[[Iterable[Item]], Iterator[tuple[Item, AnyPixels]]]
 ) -> Iterator[Iterable[tuple[Item, AnyPixels]]]:
-    """Each item with the translation of its frame."""
-    with (
-        ReadAhead(items) as read,
-        ReadAhead(_in_batches(read, translator, batch_size), depth=_DEPTH, name="network") as translated,
-    ):
+    """Items with their translations: reading is one thread, the network another."""
+    with ReadAhead(items) as read, ReadAhead(translate(read), depth=_DEPTH) as translated:
         yield translated
 
 
@@ -94,3 +129,27 @@ def _in_batches(
     while batch := list(islice(waiting, batch_size)):
         frames = [item if isinstance(item, Frame) else item.frame for item in batch]
         yield from zip(batch, translator.translate(stacked(frames)), strict=True)
+
+
+def _steadily(
+    items: Iterable[Tracked],
+    translator: Translator,
+    options: ConvertOptions,
+    before: Statistics | None,
+    kept: deque[Statistics | None],
+) -> Iterator[tuple[Tracked, AnyPixels]]:
+    """The same with a network that remembers; what it does behind each batch is put into `kept`."""
+    waiting, longest = iter(items), options.smooth_strength * _STATISTICS_SECONDS
+    while batch := list(islice(waiting, options.batch_size)):
+        shares = [_share(tracked, longest) for tracked in batch]
+        pixels = stacked([tracked.frame for tracked in batch])
+        translated, before = translator.translate_steadily(pixels, shares, before)
+        kept.extend([None] * (len(batch) - 1) + [before])
+        yield from zip(batch, translated, strict=True)
+
+
+def _share(tracked: Tracked, longest: float) -> float:
+    """Of a frame's own statistics in those that the network goes by."""
+    if tracked.kind == "next":
+        return -math.expm1(-tracked.seconds / longest)
+    return 1.0 if tracked.kind == "cut" else 0.0

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from i2itool.device import resolve_device
 from i2itool.engine.base import Engine
 from i2itool.engine.cache import fingerprint
 from i2itool.engine.ladder import Ladder
 from i2itool.engine.select import Wish
-from i2itool.errors import InputError, OutOfMemory
+from i2itool.errors import EngineError, InputError, OutOfMemory
 from i2itool.frames import AnyPixels, Levels, Pixels
 from i2itool.networks import multiple_of
+from i2itool.networks.steady import Statistics, SteadyGenerator
 from i2itool.options import Direction
 from i2itool.pixels import pad_pixels, padded_size, to_levels, to_network
 from i2itool.preset import Preset, find_preset
 from i2itool.weights import load_network
 from i2itool.work_size import parse_work_size, resized, translate_at, work_size
+
+# Under this name in what a conversion keeps for another run.
+_STEPS_DOWN = "steps down for lack of memory"
 
 
 class Translator:
@@ -46,6 +51,8 @@ class Translator:
         self._network = network
         self._ladder = Ladder(network, Wish(engine, precision, device), batch_size)
         self._work_px = work_px
+        self._device = device
+        self._steady: SteadyGenerator | None = None
 
     def prepare(self, height: int, width: int, sample: Callable[[], AnyPixels] | None = None) -> str:
         """Open the engine for pictures of a size, in pixels; gives its name and its precision.
@@ -71,6 +78,30 @@ class Translator:
         """
         return translate_at(self._work_size(*pixels.shape[1:3]), pixels, self._translate)
 
+    def translate_steadily(
+        self, pixels: NDArray[Levels], shares: Sequence[float], statistics: Statistics | None
+    ) -> tuple[NDArray[Levels], Statistics]:
+        """The same for frames in order of time, with normalisation that remembers; see `SteadyGenerator`.
+
+        It is PyTorch that computes, in float32, whatever the engine. Raises EngineError if nothing in the
+        network can remember.
+        """
+        if self._steady is None:
+            self._steady = SteadyGenerator(self._network, resolve_device(self._device))
+        if self._steady.num_norms == 0:
+            raise EngineError("this network has no InstanceNorm to smooth", hint="--smooth recursion")
+        steady, remembered, multiple = self._steady, statistics, multiple_of(self._network)
+
+        def run(at_work: NDArray[Levels]) -> NDArray[Levels]:
+            nonlocal remembered
+            floats, remembered = steady(to_network(at_work, multiple_of=multiple), shares, statistics)
+            height, width = at_work.shape[1:3]
+            return to_levels(floats, at_work.dtype.type, height=height, width=width)
+
+        translated = translate_at(self._work_size(*pixels.shape[1:3]), pixels, run)
+        assert remembered is not None
+        return translated, remembered
+
     def _work_size(self, height: int, width: int) -> tuple[int, int]:
         return work_size(height, width, self._work_px, multiple_of(self._network))
 
@@ -89,6 +120,17 @@ class Translator:
                 continue
             waiting = waiting[len(piece) :]
         return np.concatenate(done)[:, :height, :width]
+
+    def state(self) -> dict[str, NDArray[np.int64]]:
+        """What another run has to know to go on alike: empty, unless memory has run out."""
+        steps = self._ladder.num_steps_down
+        return {_STEPS_DOWN: np.array(steps)} if steps else {}
+
+    def resume(self, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Go on where the run that left `state` had got to; returns what in it is not the translator's."""
+        if _STEPS_DOWN in state:
+            self._ladder.restore(int(state[_STEPS_DOWN]))
+        return {name: values for name, values in state.items() if name != _STEPS_DOWN}
 
     def close(self) -> None:
         """Free the engine; a second call does nothing."""

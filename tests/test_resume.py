@@ -24,6 +24,7 @@ from i2itool.console import SilentReporter
 from i2itool.conversion import convert_video
 from i2itool.errors import InputError, OutputError
 from i2itool.locks import exclusive
+from i2itool.networks import build
 from i2itool.options import ConvertOptions
 from i2itool.translator import Translator
 from i2itool.video.job import work_folder
@@ -332,8 +333,20 @@ def test_damaged_pieces_are_made_again(damage: str, stopped: tuple[Path, Path]) 
     assert target.read_bytes() == source.with_name("whole.mp4").read_bytes()
 
 
-@pytest.mark.parametrize("options", [{"smooth": "ema"}, {"smooth_lookahead": 2}, {"smooth": "off"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"smooth": "ema"},
+        {"smooth_lookahead": 2},
+        {"smooth": "off"},
+        {"smooth": "norm-statistics"},
+        {"smooth": "norm-statistics", "batch_size": 2, "smooth_lookahead": 1},
+    ],
+)
 def test_every_way_to_smooth_resumes_bit_for_bit(options: dict[str, Any], make_clip: MakeClip) -> None:
+    if options.get("smooth") == "norm-statistics":
+        torch.manual_seed(0)
+        options = {**options, "network": build("resnet", width=4, blocks=1).eval()}
     source = make_clip("clip.mp4", pts=range(20))
     target = source.with_name("out.mp4")
     crash(source, target, 10, **options)

@@ -1,7 +1,7 @@
 """A generator whose normalisation remembers: statistics of InstanceNorm, smoothed over time.
 
-A picture's own mean and variance change with whatever comes into sight, and with them the colours of the whole
-frame. Smoothed statistics cannot ghost, for they have no place in the picture.
+A picture's own mean and variance change with whatever comes into sight, and with them the colours of the
+whole frame. Smoothed statistics cannot ghost, for they have no place in the picture.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ class SteadyNorm(nn.Module):
 class SteadyGenerator:
     """A copy of a generator in which every InstanceNorm is steady; state is passed in and returned."""
 
-    def __init__(self, network: nn.Module) -> None:
-        self._network = copy.deepcopy(network).eval().requires_grad_(False)
+    def __init__(self, network: nn.Module, device: torch.device | None = None) -> None:
+        self._device = device or torch.device("cpu")
+        self._network = copy.deepcopy(network).eval().requires_grad_(False).float().to(self._device)
         self._norms: list[SteadyNorm] = []
         for module in list(self._network.modules()):
             for name, child in list(module.named_children()):
@@ -70,12 +71,13 @@ class SteadyGenerator:
     ) -> tuple[Tensor, Statistics]:
         """Translate pictures (N,3,H,W in [-1, 1]) in order of time.
 
-        shares: of each picture's own statistics in the smoothed ones: 1 at a cut, 0 for a picture shown again.
+        shares: of each picture's own statistics in the smoothed ones; 1 at a cut, 0 for one shown again.
         statistics: of the pictures before; None if there are none.
         """
         for place, norm in enumerate(self._norms):
             norm.shares = shares
-            norm.remembered = None if statistics is None else statistics[place]
+            norm.remembered = None if statistics is None else statistics[place].to(self._device)
         with torch.inference_mode():
-            output = cast(Tensor, self._network(batch))
-        return output, tuple(cast(Tensor, norm.remembered) for norm in self._norms)
+            output = cast(Tensor, self._network(batch.to(self._device)))
+        # A tensor of inference cannot be altered in place outside; a clone can.
+        return output.cpu().clone(), tuple(cast(Tensor, norm.remembered) for norm in self._norms)

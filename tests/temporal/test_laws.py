@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from i2itool.errors import EngineError
+from i2itool.options import ConvertOptions
+from i2itool.smoothing import engine_for
 from i2itool.temporal.motion import find_motion, look_at
 from i2itool.temporal.stream import Smoothing, open_smoothing
 from i2itool.temporal.tracking import track_all
@@ -235,3 +239,12 @@ def test_motion_points_to_where_a_pixel_was() -> None:
     assert float(np.median(motion.x)) == pytest.approx(3.0, abs=0.3)
     assert float(np.median(motion.y)) == pytest.approx(1.5, abs=0.3)
     assert float(np.median(motion.confidence)) > 0.8
+
+
+def test_statistics_inside_a_network_are_for_eager_alone() -> None:
+    asked = ConvertOptions(smooth="norm-statistics")
+    assert engine_for(asked) == "eager"
+    assert engine_for(replace(asked, engine="eager")) == "eager"
+    assert engine_for(ConvertOptions(engine="openvino")) == "openvino"
+    with pytest.raises(EngineError, match="'openvino' cannot smooth the statistics"):
+        engine_for(replace(asked, engine="openvino"))
