@@ -91,12 +91,14 @@ class Ladder:
         logger.warning("%s: going on with %s", error.message, lower.words())
         self._steps.append(lower)
 
-    def restore(self, num_steps_down: int, device_type: str) -> None:
-        """Go on where another run has got to. device_type: "cpu" or "cuda", where it began."""
+    def restore(self, num_steps_down: int) -> None:
+        """Go down to where another run had got to, as far as there are steps."""
         while self.num_steps_down < num_steps_down:
-            lower = below(self._steps[-1], self._wished, device_type)
+            lower = below(self._steps[-1], self._wished, self._device_type())
             if lower is None:
                 return
+            self.close()
+            logger.warning("memory ran out before: going on with %s", lower.words())
             self._steps.append(lower)
 
     def close(self) -> None:

@@ -126,6 +126,24 @@ def test_an_engine_asked_for_ends_at_one_picture(network: nn.Module, monkeypatch
         translator.translate(pictures(3))
 
 
+@pytest.mark.usefixtures("tight")
+def test_another_run_goes_on_where_memory_had_run_out(
+    network: nn.Module, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Tight, "room", 0)
+    with Translator(network, device="cpu") as first:
+        assert first.state() == {}
+        expected = first.translate(pictures(2))
+        left = first.state()
+    monkeypatch.setattr(Tight, "room", 9)
+    with Translator(network, device="cpu") as second:
+        second.prepare(18, 22)
+        assert second.resume({**left, "flow": np.zeros(3)}).keys() == {"flow"}
+        np.testing.assert_array_equal(second.translate(pictures(2)), expected)
+        assert second.state() == left
+    assert any("memory ran out before" in line for line in caplog.messages)
+
+
 def test_a_picture_that_would_not_fit_is_tiled_at_once(
     network: nn.Module, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
