@@ -8,11 +8,12 @@ from pathlib import Path
 
 from i2itool.errors import OptionError
 from i2itool.options import ConvertOptions
-from i2itool.video.animation import WebpReader, is_animation
+from i2itool.video.animation import is_animation
 from i2itool.video.input import PIPE
 from i2itool.video.journal import Identity, pictures_identity, source_identity
 from i2itool.video.reader import VideoReader
 from i2itool.video.sequence import DEFAULT_RATE, SequenceReader, is_sequence
+from i2itool.video.webp import WebpReader
 
 Source = VideoReader | SequenceReader | WebpReader
 
