@@ -7,23 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from i2itool.console import Reporter, SilentReporter
 from i2itool.errors import AlreadyThere, InputError, OptionError, OutputError
 from i2itool.juxtapose import Juxtaposition, juxtapose
 from i2itool.locks import exclusive
-from i2itool.options import Compare, ConvertOptions, Deinterlace, Direction, OnError, Smooth
+from i2itool.option_check import check_options
+from i2itool.options import ConvertKeywords, ConvertOptions
 from i2itool.pictures import is_picture
 from i2itool.preset import Preset, find_preset
 from i2itool.preview import preview_path, preview_video
-from i2itool.smoothing import check_smoothing, engine_for, passing
+from i2itool.smoothing import engine_for, passing
 from i2itool.still_writer import write_still
 from i2itool.stills import read_still
 from i2itool.streaming import stream_video
 from i2itool.targets import make_folder_of, refuse_existing, refuse_other_than_file, target_beside
 from i2itool.translator import Translator
-from i2itool.trim import parse_trim, window_of
+from i2itool.trim import window_of
 from i2itool.verification import verify
 from i2itool.video.ahead import WriteBehind
 from i2itool.video.animation import is_animation, is_animation_name
@@ -52,39 +53,6 @@ class Converted:
     num_frames: int
     seconds: float
     num_repeated: int = 0
-
-
-class ConvertKeywords(TypedDict, total=False):
-    """The fields of `ConvertOptions`, as keywords of `convert`."""
-
-    direction: Direction
-    engine: str
-    precision: str
-    device: str
-    batch_size: int
-    work_size: str
-    codec: str | None
-    crf: int | None
-    bitrate: str | None
-    encoder_preset: str | None
-    pixel_format: str | None
-    encoder_options: tuple[str, ...]
-    drop_unsupported: bool
-    rate: str | None
-    trim: str | None
-    preview: int | None
-    compare: Compare
-    max_pixels: int
-    on_error: OnError
-    deinterlace: Deinterlace
-    tonemap: bool
-    assume_sdr: bool
-    smooth: Smooth
-    smooth_strength: float
-    smooth_lookahead: int
-    verify: bool
-    overwrite: bool
-    restart: bool
 
 
 def convert(
@@ -269,19 +237,3 @@ def _reporting(
         yield
     finally:
         reporter.finish()
-
-
-def check_options(options: ConvertOptions) -> None:
-    """Raise OptionError for what cannot be, whatever the input is."""
-    if options.batch_size < 1:
-        raise OptionError(f"batch size {options.batch_size} is impossible", hint="1 or more")
-    if options.preview is not None and options.preview < 1:
-        raise OptionError(f"a preview of {options.preview} frames is impossible", hint="1 or more")
-    if options.tonemap and options.assume_sdr:
-        raise OptionError("--tonemap and --assume-sdr exclude each other")
-    if options.bitrate is not None and options.crf is not None:
-        raise OptionError("--bitrate and --crf exclude each other")
-    if options.verify and (options.trim or options.preview or options.compare != "off"):
-        raise OptionError("--verify compares whole files, so not with --trim, --preview and --compare")
-    parse_trim(options.trim or ":")
-    check_smoothing(options)

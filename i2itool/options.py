@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 Direction = Literal["a2b", "b2a"]
 DIRECTIONS: tuple[Direction, ...] = ("a2b", "b2a")
@@ -93,3 +93,36 @@ class ConvertOptions(ReadOptions):
     def quality(self) -> int:
         """The constant rate factor, whether it was asked for or not."""
         return DEFAULT_CRF if self.crf is None else self.crf
+
+
+class ConvertKeywords(TypedDict, total=False):
+    """The fields of `ConvertOptions`, as keywords."""
+
+    direction: Direction
+    engine: str
+    precision: str
+    device: str
+    batch_size: int
+    work_size: str
+    codec: str | None
+    crf: int | None
+    bitrate: str | None
+    encoder_preset: str | None
+    pixel_format: str | None
+    encoder_options: tuple[str, ...]
+    drop_unsupported: bool
+    rate: str | None
+    trim: str | None
+    preview: int | None
+    compare: Compare
+    max_pixels: int
+    on_error: OnError
+    deinterlace: Deinterlace
+    tonemap: bool
+    assume_sdr: bool
+    smooth: Smooth
+    smooth_strength: float
+    smooth_lookahead: int
+    verify: bool
+    overwrite: bool
+    restart: bool

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from i2itool import convert, load_preset
 from i2itool.console import SilentReporter
-from i2itool.conversion import ConvertKeywords, convert_file, convert_video
+from i2itool.conversion import convert_file, convert_video
 from i2itool.errors import InputError, OptionError, OutputError, PresetError
 from i2itool.frames import Pixels
-from i2itool.options import ConvertOptions
+from i2itool.options import ConvertKeywords, ConvertOptions
 from i2itool.pictures import read_picture, write_picture
 from i2itool.still_writer import write_still
 from i2itool.stills import Still, read_still

@@ -18,6 +18,7 @@ LAYERS = {
     "i2itool.trainer.cli": 7,
     "i2itool.trainer.check_cli": 7,
     "i2itool.conversion": 5,
+    "i2itool.option_check": 5,
     "i2itool.preview": 5,
     "i2itool.translator": 5,
     "i2itool.smoothing": 5,

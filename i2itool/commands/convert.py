@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, fields
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from i2itool.commands.results import print_json, print_line, table
 from i2itool.console import open_reporter, printable
 from i2itool.errors import I2IError, OutputError
 from i2itool.options import (
@@ -265,31 +263,3 @@ def convert_several(inputs: Sequence[Path], output: Path | None, *, as_json: boo
     outcomes = convert_many(inputs, output, tell=tell, **wanted)
     click.echo(table(outcomes), err=True)
     return any(outcome.status == "failed" for outcome in outcomes)
-
-
-def table(outcomes: Sequence[Outcome]) -> str:
-    """How many files are done, were skipped and have failed, and what was wrong with each of the last."""
-    lines = []
-    for status in ("done", "skipped", "failed"):
-        lines.append(f"{status:8}{sum(outcome.status == status for outcome in outcomes):>6}")
-    for outcome in outcomes:
-        if outcome.status == "failed":
-            source, reason = printable(outcome.task.source), printable(outcome.reason)
-            lines.append(f"  {reason if source in reason else f'{source}: {reason}'}")
-    return "\n".join(lines)
-
-
-def print_json(values: dict[str, object], *, err: bool = False) -> None:
-    """One line of JSON on stdout, or on stderr if that carries a video; paths become strings."""
-    print_line(json.dumps(values, default=str), err=err)
-
-
-def print_line(line: str, *, err: bool = False) -> None:
-    """Print a result; one that cannot be (a closed pipe, a full disk) is logged, and stops no batch."""
-    try:
-        click.echo(line, err=err)
-    except OSError as error:
-        logging.getLogger("i2itool").warning("results are printed no more: %s", error.strerror)
-        # What is still buffered would fail again when the process ends.
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path of ours
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Unpack
 
 from i2itool.console import Reporter, SilentReporter
-from i2itool.conversion import ConvertKeywords, check_options, open_translator
+from i2itool.conversion import open_translator
 from i2itool.errors import OptionError
 from i2itool.jobs.outcome import Outcome, do
 from i2itool.jobs.plan import Task, plan
 from i2itool.jobs.pool import Pool
 from i2itool.jobs.shard import parse_shard
 from i2itool.jobs.worker import Setup, describe
-from i2itool.options import ConvertOptions
+from i2itool.option_check import check_options
+from i2itool.options import ConvertKeywords, ConvertOptions
 from i2itool.preset import Preset, find_preset
 
 logger = logging.getLogger("i2itool.jobs")
