@@ -120,7 +120,7 @@ def _read_file(ctx: click.Context, _parameter: click.Parameter, path: Path | Non
     "--temporal-noise",
     metavar="W",
     type=click.FloatRange(min=0),
-    help="Weight of a loss against flicker, slower by a third.  [default: 0]",
+    help="Weight of a loss against flicker.  [default: 0]",
 )
 @click.option("--no-flip", "--no_flip", is_flag=True, help="Do not mirror pictures at random.")
 @click.option(
