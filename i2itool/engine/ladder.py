@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +52,7 @@ def below(step: Step, wished: Wish, device_type: str) -> Step | None:
 class Ladder:
     """The engine of a network at the size that is needed, on the highest step that fits into memory.
 
-    Once down it stays down. Close it after use; it is a context manager.
+    Once down it stays down. Close it after use.
     """
 
     def __init__(self, network: nn.Module, wish: Wish, batch_size: int) -> None:
@@ -106,14 +104,6 @@ class Ladder:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _engine_for(self, size: tuple[int, int], sample: Callable[[], Tensor] | None) -> Engine:
         step = self._steps[-1]
