@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     help="Short side that the network sees: auto, full or pixels.",
 )
 @click.option("--limit", type=click.IntRange(1), help="At most so many pictures of each folder.")
-@click.option("--engine", default="auto", show_default=True, help="auto, eager or openvino.")
+@click.option("--engine", default="auto", show_default=True, help="As in convert.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 def command(
