@@ -21,6 +21,7 @@ from i2itool.temporal.stream import Smoothing, open_smoothing
 from i2itool.temporal.tracking import Tracked, track_all
 from i2itool.translator import Translator
 from i2itool.video.ahead import ReadAhead
+from i2itool.work_size import carried
 
 Item = TypeVar("Item", Frame, Tracked)
 
@@ -64,17 +65,45 @@ def passing(
             yield (Passed(replace(frame, pixels=pixels)) for frame, pixels in done)
         return
     carry = smoothing.restored(state) if state else None
-    tracked = track_all(frames, None if carry is None else carry.seen)
+    reduction = Reduction(translator)
+    tracked = track_all(reduction.reduced(frames), None if carry is None else carry.seen)
     if options.smooth != "norm-statistics":
         with _ahead(tracked, lambda read: _in_batches(read, translator, options.batch_size)) as done:
-            yield (Passed(steadied.frame, steadied.carry) for steadied in smoothing.run(done, carry))
+            yield (
+                Passed(reduction.enlarged(steadied.frame), steadied.carry)
+                for steadied in smoothing.run(done, carry)
+            )
         return
     # As many as frames, in their order; they overtake those that wait for the smoother.
     statistics: deque[Statistics | None] = deque()
     before = statistics_of(state)
     with _ahead(tracked, lambda read: _steadily(read, translator, options, before, statistics)) as done:
         steadied_all = smoothing.run(done, carry)
-        yield (Passed(one.frame, one.carry, statistics.popleft()) for one in steadied_all)
+        yield (Passed(reduction.enlarged(one.frame), one.carry, statistics.popleft()) for one in steadied_all)
+
+
+class Reduction:
+    """Frames at the working size on their way in, and at their own on their way out.
+
+    What is smoothed is then what the network makes, small: the maps that carry it to full size are fitted to
+    it, and follow the input's edges in each frame anew.
+    """
+
+    def __init__(self, translator: Translator) -> None:
+        self._translator = translator
+        self._waiting: deque[tuple[AnyPixels, AnyPixels]] = deque()
+
+    def reduced(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Each frame as the network sees it; its own pixels are remembered."""
+        for frame in frames:
+            small = self._translator.reduced(frame.pixels)
+            self._waiting.append((frame.pixels, small))
+            yield replace(frame, pixels=small)
+
+    def enlarged(self, frame: Frame) -> Frame:
+        """A translated frame at full size; they come in the order in which `reduced` gave them."""
+        pixels, small = self._waiting.popleft()
+        return replace(frame, pixels=carried(small, frame.pixels, pixels))
 
 
 def engine_for(options: ConvertOptions) -> str:

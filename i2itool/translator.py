@@ -102,6 +102,11 @@ class Translator:
         assert remembered is not None
         return translated, remembered
 
+    def reduced(self, pixels: AnyPixels) -> AnyPixels:
+        """A picture H,W,3 as the network is to see it; itself if it is no larger."""
+        small: AnyPixels = resized(pixels[None], self._work_size(*pixels.shape[:2]))[0]
+        return small
+
     def _work_size(self, height: int, width: int) -> tuple[int, int]:
         return work_size(height, width, self._work_px, multiple_of(self._network))
 

@@ -39,11 +39,14 @@ def work_size(height: int, width: int, short_px: int | None, multiple_of: int) -
 
     short_px: what the short side is to be; None leaves every picture as it is.
     """
-    if short_px is None or min(height, width) <= short_px:
+    if short_px is None:
         return height, width
-    scale = short_px / min(height, width)
-    sides = (max(1, round(side * scale / multiple_of)) * multiple_of for side in (height, width))
-    return tuple(sides)  # type: ignore[return-value] # of two
+    short = max(1, round(short_px / multiple_of)) * multiple_of
+    if min(height, width) <= short:
+        return height, width
+    scale = short / min(height, width)
+    rows, columns = (round(side * scale / multiple_of) * multiple_of for side in (height, width))
+    return rows, columns
 
 
 def translate_at(
@@ -58,13 +61,16 @@ def translate_at(
     if size == pixels.shape[1:3]:
         return translate(pixels)
     small = resized(pixels, size)
-    translated = translate(small)
-    return np.stack(
-        [
-            apply_affine(fit_affine(before, after), picture)
-            for before, after, picture in zip(small, translated, pixels, strict=True)
-        ]
-    )
+    pairs = zip(small, translate(small), pixels, strict=True)
+    return np.stack([carried(before, after, picture) for before, after, picture in pairs])
+
+
+def carried(before: NDArray[Levels], after: NDArray[Levels], pixels: NDArray[Levels]) -> NDArray[Levels]:
+    """What a small picture has become, as one of the size of `pixels`; all H,W,3.
+
+    before, after: the small picture and its translation.  pixels: the picture that it was made of.
+    """
+    return after if before.shape == pixels.shape else apply_affine(fit_affine(before, after), pixels)
 
 
 def resized(pixels: NDArray[Levels], size: tuple[int, int]) -> NDArray[Levels]:

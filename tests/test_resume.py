@@ -84,10 +84,14 @@ def run(
     target: Path,
     reporter: SilentReporter | None = None,
     network: nn.Module | None = None,
+    *,
+    work_px: int | None = None,
     **options: Any,  # the fields of ConvertOptions
 ) -> int:
     batch_size = options.get("batch_size", 1)
-    with Translator(network or Negative(), engine="eager", batch_size=batch_size) as translator:
+    with Translator(
+        network or Negative(), engine="eager", batch_size=batch_size, work_px=work_px
+    ) as translator:
         return convert_video(
             source,
             target,
@@ -338,6 +342,7 @@ def test_damaged_pieces_are_made_again(damage: str, stopped: tuple[Path, Path]) 
     [
         {"smooth": "ema"},
         {"smooth_lookahead": 2},
+        {"smooth_lookahead": 2, "work_px": 20},
         {"smooth": "off"},
         {"smooth": "norm-statistics"},
         {"smooth": "norm-statistics", "batch_size": 2, "smooth_lookahead": 1},

@@ -27,11 +27,13 @@ class Nervous(nn.Module):
         return 0.2 * torch.sin(2000 * x.mean((1, 2, 3), keepdim=True)) - 0.8 * x
 
 
-def smoothed(**options: Any) -> NDArray[Any]:  # Any: fields of ConvertOptions; pixels of 8 bits
+def smoothed(
+    *, work_px: int | None = None, **options: Any
+) -> NDArray[Any]:  # Any: fields of ConvertOptions; pixels of 8 bits
     inputs = [*scene(6), *scene(5, seed=4)]
     asked = ConvertOptions(engine="eager", **options)
     with (
-        Translator(Nervous(), engine="eager", batch_size=asked.batch_size) as translator,
+        Translator(Nervous(), engine="eager", batch_size=asked.batch_size, work_px=work_px) as translator,
         passing(as_frames(inputs), translator, asked) as frames,
     ):
         return np.stack([passed.frame.pixels for passed in frames])
@@ -53,6 +55,22 @@ def test_the_first_frames_of_both_scenes_are_those_of_the_network() -> None:
     for_all, alone = smoothed(), smoothed(smooth="off")
     for place in (0, 6):
         np.testing.assert_array_equal(for_all[place], alone[place])
+
+
+@pytest.mark.parametrize("work_px", [24, 40])
+def test_at_a_working_size_the_same_laws_hold(work_px: int) -> None:
+    plain, steady = smoothed(smooth="off", work_px=work_px), smoothed(work_px=work_px)
+    assert steady.shape == smoothed(smooth="off").shape
+    np.testing.assert_array_equal(smoothed(smooth_strength=0.0, work_px=work_px), plain)
+    np.testing.assert_array_equal(smoothed(batch_size=3, work_px=work_px), steady)
+    for place in (0, 6):
+        np.testing.assert_array_equal(steady[place], plain[place])
+
+    def flicker(frames: NDArray[Any]) -> float:
+        means = frames.reshape(len(frames), -1).mean(1)
+        return float(np.abs(np.diff(means[:6])).mean())
+
+    assert flicker(steady) < 0.6 * flicker(plain)
 
 
 def test_leaving_early_joins_all_threads() -> None:
