@@ -55,7 +55,7 @@ def passing(
     options: ConvertOptions,
     state: Arrays | None = None,
 ) -> Iterator[Iterator[Passed]]:
-    """Translate and smooth frames in order of time, with reading and the network in threads of their own.
+    """Translate and smooth frames in order of time, with reading, the network and the smoother in threads.
 
     state: of the last frame before these, as `Passed.state` gave it.
     """
@@ -64,22 +64,37 @@ def passing(
         with _ahead(frames, lambda read: _in_batches(read, translator, options.batch_size)) as done:
             yield (Passed(replace(frame, pixels=pixels)) for frame, pixels in done)
         return
+    with _smoothed(frames, translator, options, smoothing, state) as passed:
+        yield passed
+
+
+@contextmanager
+def _smoothed(
+    frames: Iterable[Frame],
+    translator: Translator,
+    options: ConvertOptions,
+    smoothing: Smoothing,
+    state: Arrays | None,
+) -> Iterator[Iterator[Passed]]:
     carry = smoothing.restored(state) if state else None
     reduction = Reduction(translator)
     tracked = track_all(reduction.reduced(frames), None if carry is None else carry.seen)
-    if options.smooth != "norm-statistics":
-        with _ahead(tracked, lambda read: _in_batches(read, translator, options.batch_size)) as done:
-            yield (
-                Passed(reduction.enlarged(steadied.frame), steadied.carry)
-                for steadied in smoothing.run(done, carry)
-            )
-        return
     # As many as frames, in their order; they overtake those that wait for the smoother.
     statistics: deque[Statistics | None] = deque()
-    before = statistics_of(state)
-    with _ahead(tracked, lambda read: _steadily(read, translator, options, before, statistics)) as done:
-        steadied_all = smoothing.run(done, carry)
-        yield (Passed(reduction.enlarged(one.frame), one.carry, statistics.popleft()) for one in steadied_all)
+
+    def translate(read: Iterable[Tracked]) -> Iterator[tuple[Tracked, AnyPixels]]:
+        if options.smooth == "norm-statistics":
+            return _steadily(read, translator, options, statistics_of(state), statistics)
+        return _in_batches(read, translator, options.batch_size)
+
+    with (
+        _ahead(tracked, translate) as done,
+        ReadAhead(smoothing.run(done, carry), depth=_DEPTH, name="smooth") as steadied,
+    ):
+        yield (
+            Passed(reduction.enlarged(one.frame), one.carry, statistics.popleft() if statistics else None)
+            for one in steadied
+        )
 
 
 class Reduction:
@@ -147,7 +162,10 @@ def _ahead(
     items: Iterable[Item], translate: Callable[[Iterable[Item]], Iterator[tuple[Item, AnyPixels]]]
 ) -> Iterator[Iterable[tuple[Item, AnyPixels]]]:
     """Items with their translations: reading is one thread, the network another."""
-    with ReadAhead(items) as read, ReadAhead(translate(read), depth=_DEPTH) as translated:
+    with (
+        ReadAhead(items) as read,
+        ReadAhead(translate(read), depth=_DEPTH, name="network") as translated,
+    ):
         yield translated
 
 

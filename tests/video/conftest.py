@@ -29,7 +29,8 @@ def convert_as_it_is() -> Convert:
     def run(source: Path, name: str | None = None, **options: Any) -> Path:  # Any: fields of ConvertOptions
         target = source.with_name(name or f"out_{source.name}")
         with Translator(Identity(), engine="eager") as translator:
-            convert_video(source, target, translator, ConvertOptions(**{"smooth": "off", **options}), SilentReporter())
+            asked = ConvertOptions(**{"smooth": "off", **options})
+            convert_video(source, target, translator, asked, SilentReporter())
         return target
 
     return run
