@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from i2itool.console import SilentReporter
 from i2itool.conversion import convert, convert_file
-from i2itool.errors import InputError
+from i2itool.errors import OptionError
 from i2itool.frames import Frame
 from i2itool.juxtapose import Juxtaposition, juxtapose
 from i2itool.options import ConvertOptions
@@ -89,5 +89,5 @@ def test_a_picture_beside_its_translation(tmp_path: Path) -> None:
 
 
 def test_what_is_compared_cannot_be_verified(make_clip: MakeClip, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--compare"):
+    with pytest.raises(OptionError, match="--compare"):
         convert(make_clip("clip.mp4"), tmp_path / "out.mp4", preset="day2night", compare="wipe", verify=True)
