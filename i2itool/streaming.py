@@ -33,9 +33,10 @@ def stream_video(
         say_what_is_left(source, opened, PIPE)
         beside = Juxtaposition(options.compare)
         with (
-            passing(beside.watch(opened.frames(window)), translator, options) as frames,
+            # First of all: it takes standard output for itself, before a thread can print there.
             Y4mWriter(beside.info(opened.info), opened.coding) as writer,
             WriteBehind(writer) as sink,
+            passing(beside.watch(opened.frames(window)), translator, options) as frames,
             ExitStack() as exits,
         ):
             reporter.start(source.name, opened.info.num_frames)

@@ -92,16 +92,17 @@ def make_clip(tmp_path: Path) -> MakeClip:
 
 
 @pytest.fixture
-def make_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+def make_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Write a tiny preset of random a2b weights, found by name: make_preset("tiny") -> its folder."""
     presets = tmp_path / "presets"
     monkeypatch.setenv("I2ITOOL_PRESETS", str(presets))
 
-    def make(name: str) -> Path:
+    def make(name: str, width: int = 4, blocks: int = 1) -> Path:
         folder = presets / name
         folder.mkdir(parents=True)
-        weights = save_weights(folder / "a2b.safetensors", build("resnet", width=4, blocks=1).state_dict())
-        network = Network(name="resnet", hyper={"width": 4, "blocks": 1})
+        generator = build("resnet", width=width, blocks=blocks)
+        weights = save_weights(folder / "a2b.safetensors", generator.state_dict())
+        network = Network(name="resnet", hyper={"width": width, "blocks": blocks})
         write_preset(Preset(name=name, summary="random", network=network, a2b=weights), folder)
         return folder
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -27,6 +28,7 @@ from i2itool.video.animation import num_plays
 from i2itool.video.input import PIPE
 from i2itool.video.reader import VideoReader
 from i2itool.video.sources import parse_rate
+from i2itool.video.y4m import Y4mWriter
 from tests.video.combinations import Identity
 
 MakeClip = Callable[..., Path]
@@ -273,7 +275,18 @@ def test_a_pipe_carries_rate_range_and_aspect(color_range: str, tmp_path: Path) 
     assert np.abs(error).max() <= 1
 
 
-def test_only_the_video_goes_to_standard_output(make_clip: MakeClip, tmp_path: Path) -> None:
+class SlowWriter(Y4mWriter):
+    """Gives threads that run already the time to print."""
+
+    def __enter__(self) -> Self:
+        time.sleep(0.3)
+        return super().__enter__()
+
+
+def test_only_the_video_goes_to_standard_output(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("i2itool.streaming.Y4mWriter", SlowWriter)
     source = make_clip("clip.mp4", pts=range(3))
     with standard_output(tmp_path / "out.y4m"):
         with Translator(Identity(), engine="eager") as translator:

@@ -61,8 +61,8 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, command(*arguments)[3:])
 
 
-def command(*arguments: object) -> list[str]:
-    words = ["convert", *map(str, arguments), "--preset", "tiny", "--engine", "eager"]
+def command(*arguments: object, preset: str = "tiny") -> list[str]:
+    words = ["convert", *map(str, arguments), "--preset", preset, "--engine", "eager"]
     return [sys.executable, "-m", "i2itool", *words]
 
 
@@ -302,9 +302,9 @@ def start() -> Iterator[Start]:
     """Start the command line in a process of its own, which ends with the test at the latest."""
     started: list[subprocess.Popen[str]] = []
 
-    def run_beside(*arguments: object) -> subprocess.Popen[str]:
+    def run_beside(*arguments: object, preset: str = "tiny") -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
-        words = command(*arguments)
+        words = command(*arguments, preset=preset)
         started.append(subprocess.Popen(words, text=True, stdout=pipe, stderr=pipe, start_new_session=True))
         return started[-1]
 
@@ -322,8 +322,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 
 @pytest.fixture
-def long_clip(make_clip: MakeClip) -> None:
-    """A folder of clips that take a while."""
+def long_clip(make_clip: MakeClip, make_preset: Callable[..., Path]) -> None:
+    """A folder of clips that take a while, and a preset `slow` that takes it."""
+    make_preset("slow", width=24, blocks=4)
     Path("in").mkdir()
     make_clip("in/a.mp4", width=160, height=120, pts=range(300))
     Path("in/b.mp4").write_bytes(Path("in/a.mp4").read_bytes())
@@ -333,7 +334,7 @@ def long_clip(make_clip: MakeClip) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.usefixtures("long_clip")
 def test_ctrl_c_ends_all_workers_and_leaves_nothing_half_written(start: Start) -> None:
-    process = start("in", "-o", "out", "--jobs", "2")
+    process = start("in", "-o", "out", "--jobs", "2", preset="slow")
     wait_until(lambda: Path("out").exists() and len(list(Path("out").iterdir())) >= 2)
     workers = children(process.pid)
     assert len(workers) == 2
@@ -350,7 +351,7 @@ def test_ctrl_c_ends_all_workers_and_leaves_nothing_half_written(start: Start) -
 def test_a_worker_that_dies_takes_one_file_with_it(start: Start) -> None:
     write_pictures("in/x.png", "in/y.png", "in/z.png")
     names = ("in/a.mp4", "in/x.png", "in/y.png", "in/z.png")
-    process = start(*names, "-o", "out", "--jobs", "2", "--json", "-q")
+    process = start(*names, "-o", "out", "--jobs", "2", "--json", "-q", preset="slow")
 
     def at_the_clip() -> list[int]:
         # Only the worker that holds the clip's file open.
@@ -370,7 +371,7 @@ def test_a_worker_that_dies_takes_one_file_with_it(start: Start) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.usefixtures("long_clip")
 def test_workers_whose_parent_is_killed_do_not_go_on_for_long(start: Start) -> None:
-    process = start("in", "-o", "out", "--jobs", "2", "-q")
+    process = start("in", "-o", "out", "--jobs", "2", "-q", preset="slow")
     wait_until(lambda: Path("out").exists() and len(list(Path("out").iterdir())) >= 2)
     workers = children(process.pid)
     process.kill()
