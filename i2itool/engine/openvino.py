@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -66,8 +67,8 @@ _FAILURES = (
 class OpenVinoEngine(SizedEngine):
     """OpenVINO on the CPU: bf16 where the CPU has instructions for it, otherwise fp32.
 
-    One compiled network serves every size. The pictures of a batch go through one by one, so that none
-    depends on how many there are; together they would be a few per cent faster at most.
+    One compiled network serves every size. The pictures of a batch go through it side by side, each on
+    cores of its own, which do not wait for one another; none depends on the others.
     """
 
     name = "openvino"
@@ -89,8 +90,14 @@ class OpenVinoEngine(SizedEngine):
         super().__init__(build)
         network = copy.deepcopy(build.network).cpu().float().eval().requires_grad_(False)
         self._build: Build | None = replace(build, network=network)
-        self._requests: dict[bool, Any] = {}  # Any: openvino's class is not typed
-        self._request(takes_bytes=True)
+        self._requests: dict[bool, list[Any]] = {}  # Any: openvino's class is not typed
+        self._requests_for(takes_bytes=True)
+
+    def resize(self, size: tuple[int, int], batch_size: int) -> bool:
+        """Serve another size; see `Engine`."""
+        if not self._is_closed and num_side_by_side(batch_size) != num_side_by_side(self.batch_size):
+            self._requests.clear()
+        return super().resize(size, batch_size)
 
     def _translate(self, batch: Tensor) -> Tensor:
         pictures = batch.detach().to("cpu", torch.float32)
@@ -101,22 +108,34 @@ class OpenVinoEngine(SizedEngine):
         return output
 
     def _run(self, pictures: NDArray[Any], *, takes_bytes: bool) -> NDArray[Any]:
-        request = self._request(takes_bytes=takes_bytes)
+        requests = self._requests_for(takes_bytes=takes_bytes)
         outputs = np.empty_like(pictures)
         with out_of_memory_told(self.device, 1, self.size):
-            for index in range(len(pictures)):
-                picture = pictures[index : index + 1]
-                # The output is the request's own memory, which the next call fills again: copy it.
-                outputs[index] = request.infer([picture], share_inputs=True, share_outputs=True)[0][0]
+            try:
+                for index in range(len(pictures) + len(requests)):
+                    request, done = requests[index % len(requests)], index - len(requests)
+                    if 0 <= done < len(pictures):
+                        request.wait()
+                        # The output is the request's own memory, which it fills again: copy it.
+                        outputs[done] = request.get_output_tensor().data[0]
+                    if index < len(pictures):
+                        request.start_async([pictures[index : index + 1]], share_inputs=True)
+            except BaseException:
+                # The others still read the pictures.
+                for request in requests:
+                    with contextlib.suppress(RuntimeError):
+                        request.wait()
+                raise
         return outputs
 
-    def _request(self, *, takes_bytes: bool) -> Any:
-        """What runs pictures of bytes, or of floats; made when it is first needed."""
+    def _requests_for(self, *, takes_bytes: bool) -> list[Any]:
+        """What runs pictures of bytes, or of floats, side by side; made when it is first needed."""
         if takes_bytes not in self._requests:
             assert self._build is not None
+            num_streams = num_side_by_side(self.batch_size)
             with _told(self._build):
-                for kind, compiled in _compiled(self._build, takes_bytes=takes_bytes).items():
-                    self._requests[kind] = compiled.create_infer_request()
+                for kind, compiled in _compiled(self._build, num_streams, takes_bytes=takes_bytes).items():
+                    self._requests[kind] = [compiled.create_infer_request() for _ in range(num_streams)]
         return self._requests[takes_bytes]
 
     def _free(self) -> None:
@@ -138,9 +157,28 @@ def convert(network: nn.Module, shape: Sequence[int] = (-1, 3, -1, -1)) -> Any: 
     return model
 
 
-def compile_model(model: Any, precision: Precision) -> Any:
-    """Compile a model for this CPU. int8 is in the model; the rest of it is bf16 where there is that."""
-    return openvino.Core().compile_model(model, "CPU", _settings(precision))
+def num_side_by_side(batch_size: int) -> int:
+    """How many pictures of a batch are at work at once: with a core each, there is nothing more to share."""
+    return min(batch_size, num_cores())
+
+
+def compile_model(model: Any, precision: Precision, num_streams: int = 1) -> Any:
+    """Compile a model for this CPU. int8 is in the model; the rest of it is bf16 where there is that.
+
+    num_streams: pictures that are at work at once.
+    """
+    return _core().compile_model(model, "CPU", _settings(precision, num_streams))
+
+
+@cache
+def _core() -> Any:
+    """The one of this process, which lives as long as it does.
+
+    Each takes the stack on which its thread handles signals, and gives it back when it goes; of two that go
+    in another order than they came, or in another thread, one leaves a stack that is no more, and the next
+    Ctrl-C kills the process.
+    """
+    return openvino.Core()
 
 
 def on_bytes(model: Any) -> Any:
@@ -162,23 +200,23 @@ def _to_levels(output: Any) -> Any:
     return opset.clamp(levels, 0.0, 2.0 * HALF_RANGE_OF_BYTES).output(0)
 
 
-def _compiled(build: Build, *, takes_bytes: bool) -> dict[bool, Any]:
+def _compiled(build: Build, num_streams: int, *, takes_bytes: bool) -> dict[bool, Any]:
     """The compiled network by whether it takes bytes: as it was kept, or made now, then of both kinds."""
-    core, cache = openvino.Core(), user_cache()
+    blobs = user_cache()
     identity = build_identity(OpenVinoEngine.name, build, is_any_size=True)
     keys = {kind: blob_key({**identity, "what": "bytes" if kind else "floats"}) for kind in (True, False)}
-    blob = cache.load(keys[takes_bytes])
+    blob = blobs.load(keys[takes_bytes])
     if blob is not None:
         try:
-            return {takes_bytes: core.import_model(blob, "CPU", _settings(build.precision))}
+            return {takes_bytes: _core().import_model(blob, "CPU", _settings(build.precision, num_streams))}
         except RuntimeError as error:
             logger.debug("a kept network is refused by OpenVINO, and is made anew: %s", error)
-            cache.discard(keys[takes_bytes])
+            blobs.discard(keys[takes_bytes])
     model = _model(build)
     found = {}
     for kind, key in keys.items():
-        found[kind] = compile_model(on_bytes(model) if kind else model, build.precision)
-        cache.store(key, found[kind].export_model().getvalue())
+        found[kind] = compile_model(on_bytes(model) if kind else model, build.precision, num_streams)
+        blobs.store(key, found[kind].export_model().getvalue())
     return found
 
 
@@ -204,14 +242,14 @@ def _told(build: Build) -> Iterator[None]:
 
 
 def _has_bf16() -> bool:
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def _settings(precision: Precision) -> dict[str, str]:
+def _settings(precision: Precision, num_streams: int) -> dict[str, str]:
     is_16_bit = precision == "bf16" or (precision == "int8" and _has_bf16())
     return {
-        # One picture at a time goes through, so all threads work on it together.
-        "PERFORMANCE_HINT": "LATENCY",
+        # A picture alone has all threads to itself.
+        **({"PERFORMANCE_HINT": "LATENCY"} if num_streams == 1 else {"NUM_STREAMS": str(num_streams)}),
         "INFERENCE_PRECISION_HINT": "bf16" if is_16_bit else "f32",
         "INFERENCE_NUM_THREADS": str(num_cores()),
     }
