@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -12,6 +13,8 @@ from i2itool.errors import InputError
 from i2itool.frames import Pixels
 from i2itool.still_writer import FORMATS, write_still
 from i2itool.stills import MAX_PIXELS, Still, read_still, to_8_bits
+
+Item = TypeVar("Item")
 
 
 def is_picture(path: Path) -> bool:
@@ -35,11 +38,11 @@ def list_pictures(folder: Path) -> list[Path]:
     return pictures
 
 
-def spread(paths: Sequence[Path], most: int | None) -> list[Path]:
-    """At most so many of `paths`, spread evenly over them, with the first and the last; None for all."""
-    if most is None or len(paths) <= most:
-        return list(paths)
-    return [paths[index] for index in np.linspace(0, len(paths) - 1, most).round().astype(int)]
+def spread(items: Sequence[Item], most: int | None) -> list[Item]:
+    """At most so many of `items`, spread evenly over them, with the first and the last; None for all."""
+    if most is None or len(items) <= most:
+        return list(items)
+    return [items[index] for index in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:

@@ -17,6 +17,7 @@ LAYERS = {
     "i2itool.commands": 7,
     "i2itool.trainer.cli": 7,
     "i2itool.trainer.check_cli": 7,
+    "i2itool.trainer.distill_cli": 7,
     "i2itool.conversion": 5,
     "i2itool.option_check": 5,
     "i2itool.preview": 5,
@@ -32,6 +33,8 @@ LAYERS = {
     "i2itool.speed": 5,
     "i2itool.targets": 5,
     "i2itool.jobs": 6,
+    "i2itool.trainer.distillation": 6,
+    "i2itool.trainer.lessons": 6,
     "i2itool.trainer.fit": 5,
     "i2itool.trainer.standing": 5,
     "i2itool.trainer.holdout": 5,
@@ -45,8 +48,9 @@ LAYERS = {
     "i2itool.trainer.cyclegan": 4,
     "i2itool.trainer.unit": 4,
     "i2itool.trainer.unit2018": 4,
+    "i2itool.trainer.distill": 5,
     "i2itool.trainer.task": 4,
-    "i2itool.trainer.tasks": 4,
+    "i2itool.trainer.tasks": 5,
     "i2itool.trainer.adversarial": 4,
     "i2itool.trainer.run": 4,
     "i2itool.trainer.recipe": 4,
@@ -67,6 +71,7 @@ LAYERS = {
     "i2itool.weights": 3,
     "i2itool.preset_store": 3,
     "i2itool.trainer.losses": 3,
+    "i2itool.trainer.perceptual": 5,
     "i2itool.trainer.steadiness": 3,
     "i2itool.trainer.discriminators": 3,
     "i2itool.trainer.ema": 3,
@@ -117,6 +122,9 @@ TRAINER_USES = (
     "i2itool.options",
     # The feature network of KID comes in a file of others.
     "i2itool.importers.checkpoint",
+    # A student's teacher works as in a conversion.
+    "i2itool.translator",
+    "i2itool.work_size",
 )
 HEAVY = {"torch", "cv2", "PIL", "av", "numpy", "rich", "pydantic", "openvino", "onnx", "nncf", "safetensors"}
 LIGHT = (
@@ -125,6 +133,7 @@ LIGHT = (
     "i2itool.commands",
     "i2itool.trainer.cli",
     "i2itool.trainer.check_cli",
+    "i2itool.trainer.distill_cli",
     "i2itool.console",
 )
 

@@ -20,6 +20,9 @@ _FLAGS = {
     "critic.depth": "--critic-depth",
     "cyclegan.cycle": "--lambda-cycle",
     "cyclegan.identity": "--lambda-identity",
+    "distill.l1": "--lambda-l1",
+    "distill.perceptual": "--lambda-features",
+    "distill.adversarial": "--lambda-adversarial",
 }
 # The flags that only CycleGAN heeds.
 _OF_CYCLEGAN = {"lambda_cycle": "--lambda-cycle", "lambda_identity": "--lambda-identity", "gan": "--gan"}

@@ -18,7 +18,7 @@ from i2itool.preset import PresetName
 from .complaints import complaint
 from .defaults import DEFAULTS, merge
 
-Method = Literal["cyclegan", "unit", "unit2018"]
+Method = Literal["cyclegan", "unit", "unit2018", "distill"]
 GanLoss = Literal["lsgan", "vanilla", "wgangp"]
 Metric = Literal["kid", "psnr", "ssim", "map_accuracy"]
 
@@ -78,6 +78,20 @@ class Unit2018Weights(_Weights):
     reconstruction: Ramp = Ramp(start=10, end=10)
     kl_cycle: Ramp = Ramp(start=0.01, end=0.01)
     cycle: Ramp = Ramp(start=10, end=10)
+
+
+class DistillRecipe(_Weights):
+    """What a student is held to: its teacher's pictures, their features, and a critic that knows both.
+
+    teacher: name, direction and fingerprint of the network.  features: weights of a MobileNetV2; without
+    them the perceptual loss is left out.
+    """
+
+    l1: Ramp = Ramp(start=10, end=10)
+    perceptual: Ramp = Ramp(start=2, end=2)
+    adversarial: Ramp = Ramp(start=0.2, end=0.2)
+    teacher: str = ""
+    features: str | None = None
 
 
 class GeneratorRecipe(_Table):
@@ -155,6 +169,7 @@ class TrainConfig(_Table):
     cyclegan: CycleGanWeights = CycleGanWeights()
     unit: UnitWeights = UnitWeights()
     unit2018: Unit2018Weights = Unit2018Weights()
+    distill: DistillRecipe = DistillRecipe()
     gan: GanLoss = "lsgan"
     pool_size: int = Field(default=50, ge=0)
     augment: bool = False
@@ -190,6 +205,7 @@ TRAINABLE: dict[Method, tuple[str, ...]] = {
     "cyclegan": ("resnet", "light", "unet"),
     "unit": ("unit",),
     "unit2018": ("unit2018",),
+    "distill": ("resnet", "light", "unet"),
 }
 
 

@@ -46,8 +46,8 @@ def export_preset(
             training=_training(config, step, provenance),
             work_size=config.work_size,
             folder=folder,
-            a2b=weights["a2b"],
-            b2a=weights["b2a"],
+            a2b=weights.get("a2b"),
+            b2a=weights.get("b2a"),
         )
         write_picture(folder / "sample.jpg", sample)
         (folder / "CARD.md").write_text(_card(config, step, provenance), encoding="utf-8")
@@ -81,13 +81,21 @@ def _card(config: TrainConfig, step: int, provenance: Provenance) -> str:
     revision = f" ({provenance.revision})" if provenance.revision else ""
     told = ", ".join(f"{name} {score:.4g}" for name, score in provenance.scores.items())
     scores = f"\n- On held-out pictures, {config.domain_a} to {config.domain_b}: {told}" if told else ""
+    back, pictures = (
+        " and back (b2a)",
+        f"{provenance.num_a} of {config.domain_a}, {provenance.num_b} of {config.domain_b}",
+    )
+    method: str = config.method
+    if method == "distill":
+        back, pictures = "", f"{provenance.num_a}, and what the teacher makes of them"
+        method = f"distilled from {config.distill.teacher}"
     return f"""# {config.name}
 
-Translates {config.domain_a} to {config.domain_b} (a2b) and back (b2a).
+Translates {config.domain_a} to {config.domain_b} (a2b){back}.
 
-- Method: {config.method}, {step} of {config.steps} steps, batch {config.batch_size}, seed {config.seed}
+- Method: {method}, {step} of {config.steps} steps, batch {config.batch_size}, seed {config.seed}
 - Generator: {config.generator.name} ({generator})
-- Pictures: {provenance.num_a} of {config.domain_a}, {provenance.num_b} of {config.domain_b}, {sizes}
+- Pictures: {pictures}, {sizes}
 - Weights: running mean over the steps, decay {config.ema}
 - Made by i2itool {provenance.version}{revision}, torch {provenance.torch}{scores}
 

@@ -20,18 +20,20 @@ Translators = dict[Direction, nn.Module]
 
 
 def render_preview(translators: Translators, samples: Batch, device: torch.device) -> Pixels:
-    """A row for each sample: A, A in B, and back; B, B in A, and back. H,W,3 uint8 RGB."""
-    a2b, b2a = translators["a2b"], translators["b2a"]
+    """A row for each sample: A, A in B, and back; B, B in A, and back. H,W,3 uint8 RGB.
+
+    Of one direction alone: A, A in B, and B.
+    """
     a, b = samples.a.to(device), samples.b.to(device)
-    fake_b, fake_a = translate(a2b, a), translate(b2a, b)
-    columns = {
-        "A": a,
-        "A to B": fake_b,
-        "and back": translate(b2a, fake_b),
-        "B": b,
-        "B to A": fake_a,
-        "and back ": translate(a2b, fake_a),
-    }
+    fake_b = translate(translators["a2b"], a)
+    columns = {"A": a, "A to B": fake_b}
+    if "b2a" in translators:
+        a2b, b2a = translators["a2b"], translators["b2a"]
+        fake_a = translate(b2a, b)
+        columns |= {"and back": translate(b2a, fake_b), "B": b, "B to A": fake_a}
+        columns |= {"and back ": translate(a2b, fake_a)}
+    else:
+        columns |= {"B": b}
     size = a.shape[-1]
     drawn = []
     for title, pictures in columns.items():

@@ -1,17 +1,23 @@
-"""From the flags of `i2itool train` to a recipe."""
+"""From the flags of `i2itool train` and `i2itool distill` to a recipe."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from i2itool.networks import build, multiple_of
+from i2itool.options import DIRECTIONS, Direction
 from i2itool.pictures import list_pictures
+from i2itool.preset import Preset
+from i2itool.work_size import parse_work_size
 
 from .complaints import refuse_flags_of_another_method
 from .config import TrainConfig, make_config
+from .defaults import DEFAULTS
 
 GENERATORS: dict[str, dict[str, Any]] = {
     "resnet-9": {"name": "resnet", "hyper": {"blocks": 9}},
@@ -69,6 +75,43 @@ def make_recipe(
         batch_size = flags["batch_size"] or file.get("batch_size") or 1
         table |= _schedule(folders, flags, batch_size * processes)
     return make_config(below | dict(file), table)
+
+
+def make_student_recipe(
+    teacher: Preset, direction: Direction, flags: Mapping[str, Any], *, device: torch.device
+) -> TrainConfig:
+    """The recipe of a student of `teacher`, from the flags of `i2itool distill` (None: not given).
+
+    It learns at the size at which the teacher works. Raises PresetError if the teacher cannot go that way,
+    TrainingError or OptionError.
+    """
+    digest = sha256(teacher.weights_path(direction).read_bytes()).hexdigest()[:16]
+    domains = (teacher.domains.a, teacher.domains.b)
+    load_px = flags["load_px"] or parse_work_size("auto", teacher) or DEFAULTS["distill"]["crop_px"]
+    hyper = _given({"width": flags["width"], "blocks": flags["blocks"]})
+    generator = GENERATORS[flags["generator"]]
+    multiple = multiple_of(build(generator["name"], **generator["hyper"] | hyper))
+    weights = {name: flags[f"lambda_{name}"] for name in ("l1", "adversarial")}
+    table: dict[str, Any] = {
+        **{name: flags[name] for name in ("name", "steps", "batch_size", "seed", "temporal_noise")},
+        **{name: flags[name] for name in ("eval_every", "preview_every", "checkpoint_every")},
+        "method": "distill",
+        "domain_a": domains[DIRECTIONS.index(direction)],
+        "domain_b": domains[1 - DIRECTIONS.index(direction)],
+        "load_px": load_px,
+        "crop_px": flags["crop_px"] or load_px // multiple * multiple,
+        "precision": _best_precision(device) if flags["precision"] == "auto" else flags["precision"],
+        "export": "best" if flags["eval_every"] else None,
+        "generator": generator | {"hyper": generator["hyper"] | hyper},
+        "adam": {"rate": flags["lr"]},
+        "distill": weights
+        | {
+            "perceptual": flags["lambda_features"],
+            "teacher": f"{teacher.name} {direction} {digest}",
+            "features": None if flags["features"] is None else str(flags["features"]),
+        },
+    }
+    return make_config({}, table)
 
 
 def _given(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from i2itool.preset import Direction
 
 from .config import TrainConfig
 from .cyclegan import CycleGanTask
+from .distill import DistillTask
 from .preview import Translators
 from .processes import Processes
 from .task import Task
@@ -23,6 +24,7 @@ TASKS: dict[str, Callable[[TrainConfig, torch.device], Task]] = {
     "cyclegan": CycleGanTask,
     "unit": UnitTask,
     "unit2018": Unit2018Task,
+    "distill": DistillTask,
 }
 
 

@@ -30,7 +30,7 @@ _STAGES = (
 )
 _LAST_CHANNELS = 1280
 # What the ImageNet weights were trained with: mean and deviation of RGB in [0, 1].
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def _convolution(
@@ -100,7 +100,7 @@ def load_feature_network(tensors: Mapping[str, Tensor]) -> MobileNetV2:
 def extract_features(network: MobileNetV2, pictures: Iterable[Pixels], *, size_px: int = 224) -> Features:
     """The features of pictures (each H,W,3 uint8 RGB, any size), resized to a square of `size_px`: N,1280."""
     rows = []
-    mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (_MEAN, _DEVIATION))
+    mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, DEVIATION))
     for picture in pictures:
         resized = cv2.resize(picture, (size_px, size_px), interpolation=cv2.INTER_AREA)
         floats = torch.from_numpy(resized).permute(2, 0, 1)[None].float() / 255
