@@ -9,6 +9,7 @@ import math
 
 from torch import nn
 
+from i2itool.device import num_cores
 from i2itool.engine.base import Build
 from i2itool.engine.graph import shapes_in, traced
 from i2itool.engine.memory import free_bytes
@@ -44,7 +45,8 @@ def bytes_needed(name: str, build: Build) -> int:
     """The most memory that an engine takes for a batch, besides the weights; an estimate."""
     in_bf16, in_openvino, in_torch = _PEAKS.get(type(build.network).__name__, _PEAKS[""])
     if name == "openvino":
-        factor, num_pictures = (in_bf16 if build.precision == "bf16" else in_openvino), 1
+        factor = in_bf16 if build.precision == "bf16" else in_openvino
+        num_pictures = min(build.batch_size, num_cores())  # as it takes them, side by side
     else:
         factor, num_pictures = in_torch, build.batch_size
     return int(factor * num_pictures * math.prod(build.size) * _widest_bytes_a_pixel(build.network))

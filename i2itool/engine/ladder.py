@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from i2itool.device import resolve_device
 from i2itool.engine.base import Build, Engine
 from i2itool.engine.demand import require_memory
 from i2itool.engine.select import Wish, open_engine
@@ -66,6 +67,11 @@ class Ladder:
     def num_steps_down(self) -> int:
         """How often memory has run out."""
         return len(self._steps) - 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the engine computes; before one is open, where it is asked for; raises EngineError."""
+        return resolve_device(self._steps[-1].wish.device) if self._engine is None else self._engine.device
 
     def engine(self, size: tuple[int, int], sample: Callable[[], Tensor] | None) -> Engine:
         """The engine for pictures of a size (height, width); see `open_engine`, whose errors it raises.

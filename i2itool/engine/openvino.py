@@ -23,6 +23,7 @@ from i2itool.device import num_cores
 from i2itool.engine.base import Build, SizedEngine
 from i2itool.engine.cache import blob_key, build_identity, user_cache
 from i2itool.engine.memory import out_of_memory_told
+from i2itool.engine.side_by_side import num_side_by_side, run
 from i2itool.errors import EngineError
 from i2itool.frames import Pixels
 from i2itool.networks import multiple_of
@@ -109,24 +110,8 @@ class OpenVinoEngine(SizedEngine):
 
     def _run(self, pictures: NDArray[Any], *, takes_bytes: bool) -> NDArray[Any]:
         requests = self._requests_for(takes_bytes=takes_bytes)
-        outputs = np.empty_like(pictures)
         with out_of_memory_told(self.device, 1, self.size):
-            try:
-                for index in range(len(pictures) + len(requests)):
-                    request, done = requests[index % len(requests)], index - len(requests)
-                    if 0 <= done < len(pictures):
-                        request.wait()
-                        # The output is the request's own memory, which it fills again: copy it.
-                        outputs[done] = request.get_output_tensor().data[0]
-                    if index < len(pictures):
-                        request.start_async([pictures[index : index + 1]], share_inputs=True)
-            except BaseException:
-                # The others still read the pictures.
-                for request in requests:
-                    with contextlib.suppress(RuntimeError):
-                        request.wait()
-                raise
-        return outputs
+            return run(requests, pictures)
 
     def _requests_for(self, *, takes_bytes: bool) -> list[Any]:
         """What runs pictures of bytes, or of floats, side by side; made when it is first needed."""
@@ -155,11 +140,6 @@ def convert(network: nn.Module, shape: Sequence[int] = (-1, 3, -1, -1)) -> Any: 
         model = openvino.convert_model(traced, example_input=small)
     model.reshape(list(shape))
     return model
-
-
-def num_side_by_side(batch_size: int) -> int:
-    """How many pictures of a batch are at work at once: with a core each, there is nothing more to share."""
-    return min(batch_size, num_cores())
 
 
 def compile_model(model: Any, precision: Precision, num_streams: int = 1) -> Any:

@@ -195,7 +195,7 @@ network = build("resnet", width=16, blocks=0)
 pixels = np.random.default_rng(0).integers(0, 256, (1, 768, 1024, 3), np.uint8)
 tiles._STRIP_BYTES = 2**20
 with Translator(network, device="cpu", precision="fp32") as translator:
-    translator.translate(pixels[:, :64, :64])
+    translator.translate(pixels[:, :256, :256])  # large enough for all threads, which reserve memory once
     demand.free_bytes = lambda device: 2**50  # so that it is the allocation that fails
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + LIMIT_BYTES, -1))

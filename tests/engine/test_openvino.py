@@ -5,6 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+import torch
+from torch import Tensor
+
+from i2itool.engine import open_engine
+from i2itool.engine.base import Build
+from i2itool.engine.demand import bytes_needed
+from i2itool.engine.side_by_side import num_side_by_side
+from i2itool.networks import build
+
 _ENGINES_COME_AND_GO = """
 import gc, os, signal, threading
 from pathlib import Path
@@ -39,3 +49,51 @@ def test_ctrl_c_is_one_also_when_engines_have_come_and_gone() -> None:
         [sys.executable, "-c", _ENGINES_COME_AND_GO], capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stdout) == (0, "interrupted\n"), ended.stderr
+
+
+def pictures(count: int) -> Tensor:
+    return torch.rand(count, 3, 32, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+@pytest.fixture
+def three_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("side_by_side", "openvino", "demand"):
+        monkeypatch.setattr(f"i2itool.engine.{module}.num_cores", lambda: 3)
+
+
+@pytest.mark.usefixtures("three_cores")
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
+def test_pictures_side_by_side_come_out_in_their_order(count: int) -> None:
+    network = build("resnet", width=4, blocks=1)
+    with open_engine(
+        "openvino", network, size=(32, 48), batch_size=7, device="cpu", precision="fp32"
+    ) as engine:
+        found = engine(pictures(count))
+        alone = torch.cat([engine(picture[None]) for picture in pictures(count)])
+    assert torch.equal(found, alone)
+    with torch.no_grad():
+        torch.testing.assert_close(found, network.eval()(pictures(count)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("three_cores")
+def test_an_engine_goes_on_when_the_number_side_by_side_changes() -> None:
+    network = build("resnet", width=4, blocks=1)
+    with open_engine("openvino", network, size=(32, 48), device="cpu", precision="fp32") as engine:
+        alone = engine(pictures(1))
+        assert engine.resize((32, 48), 5)
+        found = engine(pictures(5))
+        assert engine.resize((32, 48), 1)
+        assert torch.equal(engine(pictures(1)), alone)
+    torch.testing.assert_close(found[:1], alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("three_cores")
+def test_memory_is_asked_for_all_pictures_side_by_side() -> None:
+    network, cpu = build("resnet", width=4, blocks=1), torch.device("cpu")
+    needed = {
+        count: bytes_needed("openvino", Build(network, (64, 64), count, cpu, "fp32"))
+        for count in (1, 2, 3, 9)
+    }
+    assert needed[2] == pytest.approx(2 * needed[1], rel=0.01)
+    assert needed[9] == needed[3] == pytest.approx(3 * needed[1], rel=0.01)
+    assert num_side_by_side(9) == 3
