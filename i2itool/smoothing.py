@@ -17,6 +17,8 @@ from i2itool.frames import AnyPixels, Frame, stacked
 from i2itool.networks.steady import Statistics
 from i2itool.options import ConvertOptions
 from i2itool.temporal.base import Arrays, Carry
+from i2itool.temporal.by_opencv import ByOpenCv
+from i2itool.temporal.by_torch import ByTorch
 from i2itool.temporal.stream import Smoothing, open_smoothing
 from i2itool.temporal.tracking import Tracked, track_all
 from i2itool.translator import Translator
@@ -59,7 +61,7 @@ def passing(
 
     state: of the last frame before these, as `Passed.state` gave it.
     """
-    smoothing = smoothing_of(options)
+    smoothing = smoothing_of(options, translator.device)
     if smoothing is None:
         with _ahead(frames, lambda read: _in_batches(read, translator, options.batch_size)) as done:
             yield (Passed(replace(frame, pixels=pixels)) for frame, pixels in done)
@@ -139,10 +141,18 @@ def statistics_of(state: Arrays | None) -> Statistics | None:
     return tuple(torch.from_numpy((state or {})[name]) for name in names) or None
 
 
-def smoothing_of(options: ConvertOptions) -> Smoothing | None:
-    """What the options ask for; None if frames are to stay as the network gives them."""
+def smoothing_of(options: ConvertOptions, device: torch.device) -> Smoothing | None:
+    """What the options ask for; None if frames are to stay as the network gives them.
+
+    device: where the network computes; on a CUDA device the smoother does its arithmetic at full size, too.
+    """
     method = "recursion" if options.smooth in ("auto", "norm-statistics") else options.smooth
-    return open_smoothing(method, strength=options.smooth_strength, lookahead=options.smooth_lookahead)
+    return open_smoothing(
+        method,
+        strength=options.smooth_strength,
+        lookahead=options.smooth_lookahead,
+        pixelwise=ByTorch(device) if device.type == "cuda" else ByOpenCv(),
+    )
 
 
 def check_smoothing(options: ConvertOptions) -> None:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -66,6 +67,14 @@ class Translator:
             sample and (lambda: self._floats(resized(sample(), size))),
         )
         return f"{engine.name} {engine.precision} at {size[1]}x{size[0]}"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes; before an engine is open, where it is asked to.
+
+        Raises EngineError if there is no such device.
+        """
+        return self._ladder.device
 
     def fingerprint(self) -> str:
         """SHA-256 of the network, of its layers and their weights, in hexadecimal."""

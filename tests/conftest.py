@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +24,18 @@ from i2itool.preset import Network, Preset, write_preset
 from i2itool.weights import save_weights
 
 AUDIO_RATE = 48000
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With I2ITOOL_REQUIRE_CUDA=1 a test that needs a GPU cannot pass by being skipped."""
+    report = yield
+    is_required = (
+        os.environ.get("I2ITOOL_REQUIRE_CUDA") == "1" and item.get_closest_marker("cuda") is not None
+    )
+    if report.skipped and is_required:
+        report.outcome, report.longrepr = "failed", f"skipped, though required: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -46,7 +46,8 @@ class Carry:
 
     def arrays(self) -> Arrays:
         """What `restored` makes the same of."""
-        memory = {f"memory.{field.name}": getattr(self.memory, field.name) for field in fields(self.memory)}
+        names = [field.name for field in fields(self.memory)]
+        memory = {f"memory.{name}": _at_hand(getattr(self.memory, name)) for name in names}
         seconds = np.array(self.seen.seconds)
         return {"seen": self.seen.pixels, "seconds": seconds, "shown": self.shown, **memory}
 
@@ -56,3 +57,7 @@ class Carry:
         memory = {field.name: arrays[f"memory.{field.name}"] for field in fields(memory_type)}
         seen = Seen(arrays["seen"], look_at(arrays["seen"]), float(arrays["seconds"]))
         return cls(seen, arrays["shown"], memory_type(**memory))
+
+
+def _at_hand(values: Any) -> NDArray[Any]:  # Any: an array, or a tensor on a device
+    return values if isinstance(values, np.ndarray) else np.asarray(values.cpu())

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from i2itool.frames import AnyPixels, Pixels
-from i2itool.temporal.scaling import Field, coarsen, refine, shrink
+from i2itool.temporal.scaling import Field, coarsen, shrink
 
 # DIS matches patches of 8 pixels on a pyramid: smaller pictures go on at their borders until they fit.
 _LEAST_PX = 32
@@ -45,15 +45,15 @@ class Motion:
     y: Field
     confidence: Field
 
+    def moves(self, size: tuple[int, ...]) -> tuple[Field, Field]:
+        """The same way in pixels of a grid of `size` (height, width), still at the pixels of this one."""
+        stretch_y, stretch_x = size[0] / self.x.shape[0], size[1] / self.x.shape[1]
+        return self.x * np.float32(stretch_x), self.y * np.float32(stretch_y)
+
     def places(self, size: tuple[int, ...]) -> tuple[Field, Field]:
-        """Columns and rows that the pixels of a grid of `size` (height, width) come from."""
-        height, width = size
-        scale = coarsen if height < self.x.shape[0] or width < self.x.shape[1] else refine
-        stretch_y, stretch_x = height / self.x.shape[0], width / self.x.shape[1]
-        # Scaled while it is small.
-        return _from_here(
-            scale(self.x * np.float32(stretch_x), size), scale(self.y * np.float32(stretch_y), size)
-        )
+        """Columns and rows that the pixels of a grid, no larger than this one, come from."""
+        x, y = (coarsen(field, size) for field in self.moves(size))
+        return _from_here(x, y)
 
 
 def look_at(pixels: AnyPixels) -> Look:
@@ -71,10 +71,10 @@ def find_motion(current: Look, neighbour: Look) -> Motion | None:
     return Motion(*_without_wavering(*there), confidence)
 
 
-def pull(field: Field, places: tuple[Field, Field], *, is_cubic: bool = False) -> Field:
-    """Sample a field (H,W float32) at columns and rows; beyond its border it goes on as it ends."""
-    how = cv2.INTER_CUBIC if is_cubic else cv2.INTER_LINEAR
-    return np.asarray(cv2.remap(field, *places, how, borderMode=cv2.BORDER_REPLICATE), np.float32)
+def pull(field: Field, places: tuple[Field, Field]) -> Field:
+    """Sample a field (h,w float32) at columns and rows; beyond its border it goes on as it ends."""
+    pulled = cv2.remap(field, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(pulled, np.float32)
 
 
 def _from_here(x: Field, y: Field) -> tuple[Field, Field]:

@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from i2itool.frames import AnyPixels
+from i2itool.temporal.by_opencv import ByOpenCv
 from i2itool.temporal.motion import Motion, pull
-from i2itool.temporal.parts import Parts, Planes, apply, changed, color_change, take_apart, window_mean
-from i2itool.temporal.scaling import Field, coarsen, luma, refine
+from i2itool.temporal.parts import Parts, color_change, take_apart, window_mean
+from i2itool.temporal.pixelwise import Pixelwise, Plane, Planes, Remembered
+from i2itool.temporal.scaling import Field, coarsen
 from i2itool.temporal.tracking import Tracked
 
 # Of the mean of the residual, and of that of the coefficients, which cannot ghost and may be longer.
 _RESIDUAL_SECONDS, _AFFINE_SECONDS = 0.33, 0.67
 # What averaging and resampling take from the fine structure is given back, up to this factor; a new gain
 # counts by this share, or the sharpness itself would flicker.
-_MOST_GAIN, _FINE_PX, _GAIN_SHARE = 1.5, 5, 0.2
+_MOST_GAIN, _GAIN_SHARE = 1.5, 0.2
 
 _Places = tuple[Field, Field]
 
@@ -33,13 +34,13 @@ class Memory:
     """What is carried from one frame to the next; all float32, in levels of 8 bits.
 
     affine: 6,gh,gw: A and b of Y, of R - Y and of B - Y.  affine_age: gh,gw seconds.
-    brightness: H,W: the residual of Y.  color: 2,h,w: those of R - Y and B - Y, on the work grid.
-    age: h,w seconds, of the residuals.  gain: gh,gw.
+    brightness: H,W: the residual of Y, wherever it is computed.  color: 2,h,w: those of R - Y and B - Y, on
+    the work grid.  age: h,w seconds, of the residuals.  gain: gh,gw.
     """
 
     affine: Planes
     affine_age: Field
-    brightness: Field
+    brightness: Plane
     color: Planes
     age: Field
     gain: Field
@@ -54,20 +55,21 @@ class Neighbour:
 
 
 class Recursion:
-    """A `Smoother`. strength: times the lengths of the means."""
+    """A `Smoother`. strength: times the lengths of the means.  pixelwise: the arithmetic at full size."""
 
-    def __init__(self, strength: float) -> None:
+    def __init__(self, strength: float, pixelwise: Pixelwise | None = None) -> None:
         self._affine_seconds = strength * _AFFINE_SECONDS
         self._residual_seconds = strength * _RESIDUAL_SECONDS
+        self._at_full_size = pixelwise or ByOpenCv()
 
     def start(self, tracked: Tracked, output: AnyPixels) -> Memory:
         """What the first frame of a scene leaves behind."""
-        parts = take_apart(tracked.seen.look, luma(tracked.frame.pixels), output)
+        parts = take_apart(tracked.seen.look, output)
+        _, _, residual = self._take_apart(tracked, output, parts)
         age = np.float32(tracked.seconds)
-        ages = (np.full(plane.shape, age) for plane in (parts.affine[0], parts.color[0]))
-        affine_age, residual_age = ages
-        gain = np.ones_like(affine_age)
-        return Memory(parts.affine, affine_age, parts.brightness, parts.color, residual_age, gain)
+        affine_age, residual_age = (np.full(plane.shape, age) for plane in (parts.affine[0], parts.color[0]))
+        fine = self._at_full_size.mean_along(residual, [])
+        return Memory(parts.affine, affine_age, fine, parts.color, residual_age, np.ones_like(affine_age))
 
     def follow(self, tracked: Tracked, output: AnyPixels, memory: Memory) -> tuple[AnyPixels, Memory]:
         """Blend a frame with what is remembered, along its motion."""
@@ -78,22 +80,29 @@ class Recursion:
         self, tracked: Tracked, output: AnyPixels, neighbours: Sequence[Neighbour]
     ) -> tuple[AnyPixels, Memory]:
         """Blend a translated frame with its neighbours; also gives what it leaves behind."""
-        look, brightness = tracked.seen.look, luma(tracked.frame.pixels)
-        parts = take_apart(look, brightness, output)
+        full = self._at_full_size
+        parts = take_apart(tracked.seen.look, output)
+        given, made, residual = self._take_apart(tracked, output, parts)
         affine, affine_age = self._mean_affine(parts, neighbours, tracked.seconds)
-        fine, color, age = self._mean_residual(parts, neighbours, tracked.seconds)
+        shares, age = self._residual_shares(neighbours, tracked.seconds)
+        color = _mean_color(parts.color, neighbours, shares)
+        fine = full.mean_along(residual, _remembered(neighbours, shares, output.shape))
 
-        smoothed = apply(affine[:2], brightness)
-        cv2.add(smoothed, fine, dst=smoothed)
-        structure = _structure(smoothed)
-        gain = _gain(_structure(parts.luma), structure, neighbours)
-        # Sharpen, and take the difference to what there is.
-        cv2.multiply(structure, refine(gain - 1, structure.shape), dst=structure)
-        cv2.add(smoothed, structure, dst=smoothed)
-        change = np.asarray(cv2.subtract(smoothed, parts.luma, dst=smoothed), np.float32)
-        tint = color_change(look, affine - parts.affine, color - parts.color)
-        new = Memory(affine, affine_age, fine, color, age, gain)
-        return changed(output, change, tint), new
+        smoothed = full.plus_affine(fine, affine[:2], given)
+        structures = full.structure(made), full.structure(smoothed)
+        energies = [full.energy(structure, affine_age.shape) for structure in structures]
+        gain = _gain(energies, neighbours)
+        sharp = full.plus_product(smoothed, gain - 1, structures[1])
+        tint = color_change(tracked.seen.look, affine - parts.affine, color - parts.color)
+        shown = full.changed(output, made, sharp, tint)
+        return shown, Memory(affine, affine_age, fine, color, age, gain)
+
+    def _take_apart(self, tracked: Tracked, output: AnyPixels, parts: Parts) -> tuple[Plane, Plane, Plane]:
+        """The brightness of a frame and of its translation, and what of that the input does not explain."""
+        full = self._at_full_size
+        full.begin()
+        given, made = full.luma(tracked.frame.pixels), full.luma(output)
+        return given, made, full.plus_affine(made, -parts.affine[:2], given)
 
     def _mean_affine(
         self, parts: Parts, neighbours: Sequence[Neighbour], seconds: float
@@ -107,23 +116,11 @@ class Recursion:
         before = [neighbour.memory.affine for neighbour in neighbours]
         return _mean(parts.affine, before, places, shares), age
 
-    def _mean_residual(
-        self, parts: Parts, neighbours: Sequence[Neighbour], seconds: float
-    ) -> tuple[Field, Planes, Field]:
-        work, size = parts.color[0].shape, parts.brightness.shape
-        places = [neighbour.motion.places(work) for neighbour in neighbours]
-        ages = [pull(item.memory.age, there) for item, there in zip(neighbours, places, strict=True)]
+    def _residual_shares(self, neighbours: Sequence[Neighbour], seconds: float) -> tuple[list[Field], Field]:
+        """The share of each neighbour in the residuals, on the work grid, and the age of their means."""
         sure = [neighbour.motion.confidence for neighbour in neighbours]
-        shares, age = _shares(ages, sure, seconds, self._residual_seconds)
-        color = _mean(parts.color, [neighbour.memory.color for neighbour in neighbours], places, shares)
-        fine = parts.brightness.copy()
-        for neighbour, share in zip(neighbours, shares, strict=True):
-            # Of all that is smoothed only this is large, and its sharpness is seen: work in place, and cubic.
-            pulled = pull(neighbour.memory.brightness, neighbour.motion.places(size), is_cubic=True)
-            cv2.subtract(pulled, parts.brightness, dst=pulled)
-            cv2.multiply(pulled, refine(share, size), dst=pulled)
-            cv2.add(fine, pulled, dst=fine)
-        return fine, color, age
+        ages = [pull(item.memory.age, item.motion.places(item.memory.age.shape)) for item in neighbours]
+        return _shares(ages, sure, seconds, self._residual_seconds)
 
 
 def _shares(
@@ -147,18 +144,28 @@ def _mean(
     return mean
 
 
-def _gain(today: Field, smoothed: Field, neighbours: Sequence[Neighbour]) -> Field:
-    """By how much the structure of the mean must grow to be that of what it is the mean of; gh,gw."""
-    grid = neighbours[0].memory.gain.shape
-    wanted, found = (window_mean(np.square(structure), grid) + 1e-3 for structure in (today, smoothed))
-    gain = np.clip(np.sqrt(wanted / found), 1, _MOST_GAIN).astype(np.float32)
+def _mean_color(color: Planes, neighbours: Sequence[Neighbour], shares: Sequence[Field]) -> Planes:
+    places = [neighbour.motion.places(color[0].shape) for neighbour in neighbours]
+    return _mean(color, [neighbour.memory.color for neighbour in neighbours], places, shares)
+
+
+def _remembered(
+    neighbours: Sequence[Neighbour], shares: Sequence[Field], size: tuple[int, ...]
+) -> list[Remembered]:
+    return [
+        Remembered(neighbour.memory.brightness, *neighbour.motion.moves(size), share)
+        for neighbour, share in zip(neighbours, shares, strict=True)
+    ]
+
+
+def _gain(energies: Sequence[Field], neighbours: Sequence[Neighbour]) -> Field:
+    """By how much the structure of a mean must grow to be that of what it is the mean of.
+
+    energies: gh,gw: of the picture of today and of the mean.  Returns the same shape.
+    """
     motion, memory = neighbours[0].motion, neighbours[0].memory
-    share = (1 - _GAIN_SHARE) * coarsen(motion.confidence, grid)
-    gain += share * (pull(memory.gain, motion.places(grid)) - gain)
+    wanted, found = (window_mean(energy) + 1e-3 for energy in energies)
+    gain = np.clip(np.sqrt(wanted / found), 1, _MOST_GAIN).astype(np.float32)
+    share = (1 - _GAIN_SHARE) * coarsen(motion.confidence, gain.shape)
+    gain += share * (pull(memory.gain, motion.places(gain.shape)) - gain)
     return gain
-
-
-def _structure(field: Field) -> Field:
-    """The finest structure: what a blur takes away."""
-    blurred = np.asarray(cv2.blur(field, (_FINE_PX, _FINE_PX)), np.float32)
-    return np.asarray(cv2.subtract(field, blurred, dst=blurred), np.float32)

@@ -41,17 +41,24 @@ def coarsen(field: Field, size: tuple[int, ...]) -> Field:
     return np.asarray(cv2.resize(field, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
 
 
-def refine(field: Field, size: tuple[int, ...]) -> Field:
-    """A field (h,w or h,w,C float32) on a larger grid of `size` (height, width), bilinearly."""
-    if field.shape[:2] == size:
+def refine(field: Field, size: tuple[int, ...], out: Field | None = None) -> Field:
+    """A field (h,w or h,w,C float32) on a larger grid of `size` (height, width), bilinearly.
+
+    out: where to put it; without, a field of that size already is given back as it is.
+    """
+    if out is None and field.shape[:2] == size:
         return field
-    return np.asarray(cv2.resize(field, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(cv2.resize(field, size[::-1], dst=out, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def luma(pixels: AnyPixels) -> Field:
-    """Brightness (BT.601) of a picture (H,W,3 RGB, uint8 or uint16) as H,W float32 from 0 to 255."""
+def luma(pixels: AnyPixels, out: Field | None = None) -> Field:
+    """Brightness (BT.601) of a picture (H,W,3 RGB, uint8 or uint16) as H,W float32 from 0 to 255.
+
+    out: where to put it.
+    """
     gray = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
-    return np.multiply(gray, np.float32(1 if pixels.dtype == np.uint8 else 1 / 257), dtype=np.float32)
+    scale = np.float32(1 if pixels.dtype == np.uint8 else 1 / 257)
+    return np.multiply(gray, scale, out=out, dtype=np.float32)
 
 
 def _resized(pixels: AnyPixels, size: tuple[int, int], how: int) -> AnyPixels:

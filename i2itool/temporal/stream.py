@@ -12,6 +12,7 @@ from i2itool.frames import AnyPixels, Frame
 from i2itool.temporal.base import Arrays, Carry, Smoother
 from i2itool.temporal.ema import Ema, EmaMemory
 from i2itool.temporal.motion import find_motion
+from i2itool.temporal.pixelwise import Pixelwise
 from i2itool.temporal.recursion import Memory, Neighbour, Recursion
 from i2itool.temporal.tracking import Tracked
 
@@ -79,14 +80,19 @@ class Smoothing:
         return Carry(tracked.seen, smoothed, memory)
 
 
-def open_smoothing(method: str, *, strength: float = 1.0, lookahead: int = 0) -> Smoothing | None:
-    """The smoothing of that name, "recursion" or "ema"; None for "off", or without strength."""
+def open_smoothing(
+    method: str, *, strength: float = 1.0, lookahead: int = 0, pixelwise: Pixelwise | None = None
+) -> Smoothing | None:
+    """The smoothing of that name, "recursion" or "ema"; None for "off", or without strength.
+
+    pixelwise: what does recursion's arithmetic at full size; OpenCV if none.
+    """
     if method == "off" or strength == 0:
         return None
     if method == "ema":
         return Smoothing(Ema(strength), EmaMemory)
     assert method == "recursion"
-    return Smoothing(Recursion(strength), Memory, lookahead)
+    return Smoothing(Recursion(strength, pixelwise), Memory, lookahead)
 
 
 def _later(waiting: Sequence[tuple[Tracked, AnyPixels]], smoother: Recursion) -> Neighbour | None:
