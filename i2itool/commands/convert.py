@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from i2itool.commands.batch_size import batch_size_option
 from i2itool.commands.results import print_json, print_line, table
 from i2itool.console import open_reporter, printable
 from i2itool.errors import I2IError, OutputError
@@ -54,7 +55,7 @@ def _remembering_slash(context: click.Context, text: str | None) -> Path | None:
     help="File or folder to write; a folder if inputs are many.",
 )
 @click.option("--direction", type=click.Choice(DIRECTIONS), default=_DEFAULTS["direction"], show_default=True)
-@click.option("--batch-size", type=click.IntRange(min=1), default=_DEFAULTS["batch_size"], show_default=True)
+@batch_size_option
 @click.option(
     "--work-size",
     metavar="PX",
@@ -161,6 +162,13 @@ def _remembering_slash(context: click.Context, text: str | None) -> Path | None:
     show_default=True,
     help="Frames to look ahead: steadier, and slower.",
 )
+@click.option("--cluster", metavar="ADDRESS", help="Workers of a Ray cluster; local: one on this machine.")
+@click.option(
+    "--retries",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Tries of a file whose worker died.  [default: 2]",
+)
 @click.option("--shard", metavar="N/M", help="Of many files, only part N of M; auto: of a Slurm array.")
 @click.option("--trim", metavar="START:END", default=_DEFAULTS["trim"], help="Only a part of a video.")
 @click.option(
@@ -198,6 +206,8 @@ def command(
     quiet: bool,
     profile: bool,
     jobs: int,
+    cluster: str | None,
+    retries: int | None,
     shard: str | None,
     **options: Any,  # the fields of ConvertOptions, checked by its constructor
 ) -> None:
@@ -212,10 +222,12 @@ def command(
     if len(inputs) > 1 or inputs[0].is_dir():
         if options["preview"] is not None or profile:
             raise click.UsageError(f"--{'profile' if profile else 'preview'} is for a single video")
-        if convert_several(inputs, output, jobs=jobs, shard=shard, as_json=as_json, **wanted):
+        several = {"jobs": jobs, "cluster": cluster, "retries": retries, "shard": shard}
+        if convert_several(inputs, output, as_json=as_json, **several, **wanted):
             ctx.exit(SOME_FAILED)
-    elif shard is not None:
-        raise click.UsageError("--shard is for folders and several files")
+    elif shard is not None or cluster is not None or retries is not None:
+        name = "shard" if shard is not None else "cluster" if cluster is not None else "retries"
+        raise click.UsageError(f"--{name} is for folders and several files")
     elif output is not None and ctx.meta[_NAMES_FOLDER] and not output.is_dir():
         raise OutputError(f"no such folder: {output}", hint="make it first")
     else:

@@ -14,6 +14,9 @@ from i2itool.translator import Translator
 
 Status = Literal["done", "skipped", "failed"]
 
+# The reason of what is skipped because of its lock.
+BUSY = "another process is at it"
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -47,7 +50,7 @@ def do(task: Task, translator: Translator, options: ConvertOptions, reporter: Re
     except AlreadyThere:
         return Outcome(task, "skipped", reason="is already there")
     except BeingWritten:
-        return Outcome(task, "skipped", reason="another process is at it")
+        return Outcome(task, "skipped", reason=BUSY)
     except I2IError as error:
         return failed(task, error)
 

@@ -27,6 +27,14 @@ class Task:
     target: Path
     root: Path | None = None
 
+    @property
+    def num_bytes(self) -> int:
+        """The size of the source; 0 if it cannot be read, which will be told of when it is opened."""
+        try:
+            return self.source.stat().st_size
+        except OSError:
+            return 0
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -1,72 +1,75 @@
-"""Worker processes: tasks out, outcomes in; a worker that dies takes one file with it and no more."""
+"""Workers at a backlog: tasks out, outcomes in, a new worker for one that dies."""
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Generic, Protocol, Self, TypeVar
 
-from i2itool.console import Reporter
 from i2itool.errors import EngineError
-from i2itool.jobs.outcome import Outcome, failed
+from i2itool.jobs.backlog import Backlog
+from i2itool.jobs.outcome import Outcome
 from i2itool.jobs.plan import Task
-from i2itool.jobs.worker import Setup, block_interrupts, unblock_interrupts, work
+from i2itool.jobs.progress import Progress
+from i2itool.jobs.worker import Kind, Note
 
-# For a worker to clean up after itself, once it is told to stop.
-_SECONDS_TO_STOP = 20
+# In a row, of workers that have died before they were ready: where one could start, others may yet.
+_MOST_FALSE_STARTS = 3
 
 
-class Worker:
-    """A process, the pipe to it, and the task that it is at."""
+class Worker(Protocol):
+    """Does one task at a time, somewhere.
 
-    def __init__(self, setup: Setup, cores: Sequence[int]) -> None:
-        # Not forked: threads and CUDA do not survive that.
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.cores = cores
-        self.is_ready = False
-        self.task: Task | None = None
-        self.process: SpawnProcess = context.Process(target=work, args=(theirs, setup, cores), daemon=True)
-        # Until it has said what Ctrl-C means to it, none may reach it.
-        block_interrupts()
-        try:
-            self.process.start()
-        finally:
-            unblock_interrupts()
-        # Only its own end stays open in the worker, so that it sees when this side is gone.
-        theirs.close()
+    place: among the workers, from 0.  name: for people.  is_ready: whether the preset is loaded.
+    task: what it is at.
+    """
+
+    place: int
+    name: str
+    is_ready: bool
+    task: Task | None
+
+    def give(self, task: Task) -> None:
+        """Have it do a task."""
+        ...
 
     def end(self) -> None:
-        """Let it finish, if it is idle, or have it clean up."""
-        if self.is_ready and self.task is None and self.process.is_alive():
-            self.connection.send(None)
-        else:
-            self.process.terminate()
+        """Tell it to stop, leaving nothing half-written; returns at once."""
+        ...
 
     def join(self) -> None:
-        """Wait for it; kill it if it does not come to an end."""
-        self.process.join(_SECONDS_TO_STOP)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-        self.connection.close()
+        """Wait until it has stopped, and see to it that it does."""
+        ...
 
 
-class Pool:
-    """`jobs` workers with a share of the cores each; they have ended when the block ends."""
+SomeWorker = TypeVar("SomeWorker", bound=Worker)
 
-    def __init__(self, setup: Setup, jobs: int, reporter: Reporter) -> None:
-        self._setup = setup
-        self._reporter = reporter
-        self._shares = core_shares(jobs)
-        self._workers: list[Worker] = []
+
+class Crew(Protocol[SomeWorker]):
+    """Where workers come from. size: how many there are at once."""
+
+    size: int
+
+    def hire(self, place: int) -> SomeWorker:
+        """Start the worker of a place."""
+        ...
+
+    def hear(self, workers: Sequence[SomeWorker]) -> Iterable[tuple[SomeWorker, Kind, object]]:
+        """Wait until some of `workers` say something; what they say, in order."""
+        ...
+
+
+class Pool(Generic[SomeWorker]):
+    """A crew at a backlog, one task a worker at a time; all have ended when the block ends."""
+
+    def __init__(self, crew: Crew[SomeWorker], backlog: Backlog, progress: Progress) -> None:
+        self._crew = crew
+        self._backlog = backlog
+        self._progress = progress
+        self._workers: list[SomeWorker] = []
+        self._was_ready = False
+        self._num_false_starts = 0
 
     def __enter__(self) -> Self:
         return self
@@ -79,60 +82,57 @@ class Pool:
         for worker in self._workers:
             worker.join()
 
-    def outcomes(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """What has become of each task, as they are finished; raises what a worker cannot start for."""
-        waiting = deque(tasks)
-        missing = len(tasks)
-        for cores in self._shares[: len(tasks)]:
-            self._workers.append(Worker(self._setup, cores))
-        while missing:
-            by_connection = {worker.connection: worker for worker in self._workers}
-            for connection in wait(list(by_connection)):
-                assert isinstance(connection, Connection)
-                outcome = self._hear(by_connection[connection], waiting)
+    def outcomes(self) -> Iterator[Outcome]:
+        """What has become of each file, as they are finished; raises what a worker cannot start for."""
+        for place in range(min(self._crew.size, self._backlog.num_waiting)):
+            self._workers.append(self._crew.hire(place))
+        while self._backlog.is_open:
+            for worker, kind, value in self._crew.hear(self._workers):
+                outcome = self._hear(worker, kind, value)
+                self._give_out()
                 if outcome is not None:
-                    missing -= 1
                     yield outcome
 
-    def _hear(self, worker: Worker, waiting: deque[Task]) -> Outcome | None:
-        """Take what a worker says, and give it more to do when it is free."""
-        try:
-            kind, value = worker.connection.recv()
-        except (EOFError, ConnectionResetError):
-            return self._replace(worker, has_more=bool(waiting))
+    def _hear(self, worker: SomeWorker, kind: Kind, value: object) -> Outcome | None:
+        """Take what a worker says; an outcome, if it settles what becomes of a file."""
         if kind == "error":
+            assert isinstance(value, BaseException)
             raise value
         if kind == "note":
-            self._reporter.advance(0, note=value)
+            assert isinstance(value, Note)
+            if worker.task is not None:
+                self._progress.note(worker.name, worker.task, value)
         elif kind == "log":
+            assert isinstance(value, tuple)
             name, level, message = value
             logging.getLogger(name).log(level, "%s", message)
+        elif kind == "ready":
+            worker.is_ready = self._was_ready = True
+            self._num_false_starts = 0
+        elif kind == "outcome":
+            assert isinstance(value, Outcome)
+            assert worker.task is not None
+            task, worker.task = worker.task, None
+            self._progress.count(worker.name, value)
+            return self._backlog.finish(task, value)
         else:
-            worker.is_ready = True
-            worker.task = waiting.popleft() if waiting else None
-            if worker.task is not None:
-                # One that has died meanwhile is heard of next.
-                with suppress(BrokenPipeError, ConnectionResetError):
-                    worker.connection.send(worker.task)
-        return value if kind == "outcome" else None
+            return self._replace(worker, str(value))
+        return None
 
-    def _replace(self, worker: Worker, *, has_more: bool) -> Outcome | None:
+    def _give_out(self) -> None:
+        for worker in self._workers:
+            if worker.is_ready and worker.task is None and (task := self._backlog.take()) is not None:
+                worker.give(task)
+
+    def _replace(self, worker: SomeWorker, how: str) -> Outcome | None:
         """A worker has died: of the machine, of a codec, or of a bug of ours, which it has printed."""
         self._workers.remove(worker)
         worker.join()
-        how = f"the process that was at it ended with {worker.process.exitcode}"
-        if not worker.is_ready:
-            raise EngineError(f"a worker cannot start: it ended with {worker.process.exitcode}")
-        if has_more:
-            self._workers.append(Worker(self._setup, worker.cores))
-        return None if worker.task is None else failed(worker.task, EngineError(how))
-
-
-def core_shares(jobs: int) -> list[list[int]]:
-    """The cores that this process may use, dealt out to `jobs` workers; shared if there are too few."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _all_cores()
-    return [cores[index::jobs] or [cores[index % len(cores)]] for index in range(jobs)]
-
-
-def _all_cores() -> list[int]:
-    return list(range(os.cpu_count() or 1))
+        self._num_false_starts += not worker.is_ready
+        if not self._was_ready or self._num_false_starts > _MOST_FALSE_STARTS:
+            raise EngineError(f"a worker cannot start: {how}")
+        self._progress.drop(worker.name)
+        outcome = None if worker.task is None else self._backlog.lose(worker.task, how)
+        if self._backlog.num_waiting:
+            self._workers.append(self._crew.hire(worker.place))
+        return outcome

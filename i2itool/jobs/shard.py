@@ -30,7 +30,7 @@ class Shard:
         long. The same files give the same parts on every machine, whatever is done already.
         """
         names = [_name(task) for task in tasks]
-        sizes = [_size(task) for task in tasks]
+        sizes = [task.num_bytes for task in tasks]
         loads = [0] * self.count
         mine: list[int] = []
         for i in sorted(range(len(tasks)), key=lambda i: (-sizes[i], _digest(names[i]), names[i])):
@@ -78,11 +78,3 @@ def _name(task: Task) -> str:
 
 def _digest(name: str) -> str:
     return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
-
-
-def _size(task: Task) -> int:
-    try:
-        return task.source.stat().st_size
-    except OSError:
-        # It will fail wherever it goes, and be told of there.
-        return 0

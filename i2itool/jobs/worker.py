@@ -1,25 +1,22 @@
-"""A process that makes files, one after the other, as it is told over a pipe."""
+"""What a worker is wherever it runs: what it is given, what it says, and the cores that it keeps to."""
 
 from __future__ import annotations
 
 import logging
 import os
-import signal
-import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from types import FrameType
-from typing import Literal, NoReturn
+from typing import Literal
 
-from i2itool.errors import I2IError
 from i2itool.options import ConvertOptions
 from i2itool.preset import Preset
 
-# What a worker says: that it is ready, how far it is, what it has done, what went wrong at the start.
-Kind = Literal["ready", "note", "log", "outcome", "error"]
+# What a worker says: that it is ready, how far it is, what it has done, what went wrong at the start; and
+# what is said of one that says nothing any more.
+Kind = Literal["ready", "note", "log", "outcome", "error", "died"]
+Say = Callable[[Kind, object], None]
 
 _SECONDS_BETWEEN_NOTES = 1.0
 
@@ -33,120 +30,94 @@ class Setup:
     log_level: int
 
 
-def work(connection: Connection, setup: Setup, cores: Sequence[int]) -> None:
-    """Make files until told that there are no more, or until the other side is gone.
+@dataclass(frozen=True, slots=True)
+class Note:
+    """How far a file is. total: None if unknown.  rate: units a second."""
 
-    cores: those to run on. SIGTERM ends it as Ctrl-C would, leaving nothing half-written.
+    label: str
+    done: int
+    total: int | None
+    unit: str
+    rate: float
+
+    def __str__(self) -> str:
+        """`clip.mp4 120/3000 frames, 3.4/s`."""
+        of_total = "" if self.total is None else f"/{self.total}"
+        return f"{self.label} {self.done}{of_total} {self.unit}, {self.rate:.1f}/s"
+
+    @property
+    def share(self) -> float:
+        """How much of the file is done, from 0 to 1; 0 if that is unknown."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+
+class NoteReporter:
+    """A `Reporter` that says how far a file is, about once a second.
+
+    is_stopped: is asked with each frame; if so, the work ends as by Ctrl-C.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
-    # Ctrl-C reaches every process of a terminal; what is to be done about it, the parent says.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    unblock_interrupts()
-    line = _Line(connection)
-    try:
-        _keep_to(cores)
-        _pass_on_logs(line, setup.log_level)
-        _serve(line, setup)
-    except (KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
-        return
 
-
-def block_interrupts() -> None:
-    """Hold Ctrl-C back, also in processes started meanwhile, until it is unblocked."""
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-
-
-def unblock_interrupts() -> None:
-    """Let Ctrl-C through again, also one that came meanwhile."""
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-class _Line:
-    """The pipe to the parent, which several threads may use."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self._lock = threading.Lock()
-
-    def say(self, kind: Kind, value: object) -> None:
-        with self._lock:
-            self.connection.send((kind, value))
-
-
-class _NoteReporter:
-    """Tells the parent how far a file is, in words."""
-
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, say: Say, is_stopped: Callable[[], bool] = lambda: False) -> None:
+        self._say = say
+        self._is_stopped = is_stopped
         self._next_seconds = 0.0
 
     def start(self, label: str, total: int | None, *, done: int = 0, unit: str = "frames") -> None:
         """Remember the file."""
         self._label, self._total, self._done, self._unit = label, total, done, unit
+        self._done_before, self._started_seconds = done, time.monotonic()
 
     def advance(self, count: int = 1, *, note: str = "") -> None:  # noqa: ARG002 - the file is told of
         """Say how far it is, when it is time to."""
+        if self._is_stopped():
+            raise KeyboardInterrupt
         self._done += count
-        if time.monotonic() >= self._next_seconds:
-            self._next_seconds = time.monotonic() + _SECONDS_BETWEEN_NOTES
-            self._line.say("note", describe(self._label, self._done, self._total, self._unit))
+        now = time.monotonic()
+        if now >= self._next_seconds:
+            self._next_seconds = now + _SECONDS_BETWEEN_NOTES
+            rate = (self._done - self._done_before) / max(now - self._started_seconds, 1e-3)
+            self._say("note", Note(self._label, self._done, self._total, self._unit, rate))
 
     def finish(self) -> None:
         """Nothing: the outcome follows."""
 
 
-def describe(label: str, done: int, total: int | None, unit: str) -> str:
-    """`clip.mp4 120/3000 frames`."""
-    return f"{label} {done}{'' if total is None else f'/{total}'} {unit}"
+def core_shares(count: int) -> list[list[int]]:
+    """The cores that this process may use, dealt out to `count` workers; shared if there are too few."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _all_cores()
+    return [cores[index::count] or [cores[index % len(cores)]] for index in range(count)]
 
 
-class _LineHandler(logging.Handler):
-    """Passes log records on to the parent, which knows where they go."""
-
-    def __init__(self, line: _Line) -> None:
-        super().__init__()
-        self._line = line
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._line.say("log", (record.name, record.levelno, record.getMessage()))
-
-
-def _serve(line: _Line, setup: Setup) -> None:
-    # Only here, when the process has been told how many cores it has.
-    from i2itool.conversion import open_translator
-    from i2itool.jobs.outcome import do
-
-    try:
-        translator = open_translator(setup.preset, setup.options)
-    except I2IError as error:
-        line.say("error", error)
-        return
-    with translator:
-        line.say("ready", None)
-        while (task := line.connection.recv()) is not None:
-            line.say("outcome", do(task, translator, setup.options, _NoteReporter(line)))
-
-
-def _keep_to(cores: Sequence[int]) -> None:
+def keep_to(cores: Sequence[int]) -> None:
     """Share the processor: torch, OpenVINO and the codecs each take as many threads as they see cores."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, cores)
+        # Threads have each their own; those to come take after the one that starts them.
+        for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - numbers, no paths
+            os.sched_setaffinity(int(thread), cores)
     import torch
 
     torch.set_num_threads(len(cores))
 
 
-def _pass_on_logs(line: _Line, level: int) -> None:
+def pass_on_logs(say: Say, level: int) -> None:
+    """Send what is logged to the parent, which knows where it goes."""
     logger = logging.getLogger("i2itool")
     logger.setLevel(level)
-    logger.addHandler(_LineHandler(line))
+    logger.addHandler(_SayHandler(say))
     logger.propagate = False
     # As in the parent, unless it is verbose.
     if level > logging.DEBUG:
         warnings.simplefilter("ignore")
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+class _SayHandler(logging.Handler):
+    def __init__(self, say: Say) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say("log", (record.name, record.levelno, record.getMessage()))
+
+
+def _all_cores() -> list[int]:
+    return list(range(os.cpu_count() or 1))

@@ -21,7 +21,7 @@ from i2itool.cli import main
 from i2itool.errors import InputError, OutputError
 from i2itool.jobs.outcome import Outcome
 from i2itool.jobs.plan import plan
-from i2itool.jobs.pool import core_shares
+from i2itool.jobs.worker import core_shares
 from i2itool.locks import exclusive, lock_file
 from i2itool.pictures import write_picture
 
@@ -346,26 +346,45 @@ def test_ctrl_c_ends_all_workers_and_leaves_nothing_half_written(start: Start) -
     assert [path for path in Path("out").iterdir() if not path.name.startswith(".")] == []
 
 
+def at_the_clip(parent: int) -> list[int]:
+    """Of the workers of a process, those that have `a.mp4` open."""
+    return [worker for worker in children(parent) if any("a.mp4" in name for name in held_open(worker))]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.usefixtures("long_clip")
-def test_a_worker_that_dies_takes_one_file_with_it(start: Start) -> None:
+def test_a_file_that_kills_every_worker_is_given_up_and_the_others_are_done(start: Start) -> None:
     write_pictures("in/x.png", "in/y.png", "in/z.png")
     names = ("in/a.mp4", "in/x.png", "in/y.png", "in/z.png")
-    process = start(*names, "-o", "out", "--jobs", "2", "--json", "-q", preset="slow")
-
-    def at_the_clip() -> list[int]:
-        # Only the worker that holds the clip's file open.
-        return [
-            worker for worker in children(process.pid) if any("a.mp4" in name for name in held_open(worker))
-        ]
-
-    wait_until(lambda: bool(at_the_clip()))
-    os.kill(at_the_clip()[0], signal.SIGKILL)
-    out, table = process.communicate(timeout=60)
+    process = start(*names, "-o", "out", "--jobs", "2", "--retries", "1", "--json", "-q", preset="slow")
+    for _ in range(2):
+        wait_until(lambda: bool(at_the_clip(process.pid)))
+        os.kill(at_the_clip(process.pid)[0], signal.SIGKILL)
+    out, said = process.communicate(timeout=60)
     told = {Path(line["input"]).name: line["status"] for line in map(json.loads, out.splitlines())}
     assert told == {"a.mp4": "failed", "x.png": "done", "y.png": "done", "z.png": "done"}
     assert process.returncode == 1
-    assert "ended with -9" in table
+    assert "ended with -9; it is tried again" in said
+    name, reason = said.splitlines()[-1].split(": ", 1)
+    assert name == "  in/a.mp4"
+    assert reason == "the process that was at it ended with -9, 2 times, and it is given up"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.usefixtures("long_clip")
+def test_a_file_whose_worker_was_killed_is_made_by_another(start: Start, make_clip: MakeClip) -> None:
+    make_clip("in/a.mp4", width=96, height=64, pts=range(60))
+    write_pictures("in/x.png", "in/y.png")
+    names = ("in/a.mp4", "in/x.png", "in/y.png")
+    process = start(*names, "-o", "out", "--jobs", "2", "--json", "-q", preset="slow")
+    wait_until(lambda: bool(at_the_clip(process.pid)))
+    os.kill(at_the_clip(process.pid)[0], signal.SIGKILL)
+    out, _ = process.communicate(timeout=60)
+    told = [json.loads(line) for line in out.splitlines()]
+    assert {line["status"] for line in told} == {"done"}
+    assert sorted(line["input"] for line in told) == sorted(names)
+    assert files("out") == {"a_slow.mp4", "x_slow.png", "y_slow.png"}
+    assert process.returncode == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
