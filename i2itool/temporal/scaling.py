@@ -57,8 +57,12 @@ def luma(pixels: AnyPixels, out: Field | None = None) -> Field:
     out: where to put it.
     """
     gray = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
-    scale = np.float32(1 if pixels.dtype == np.uint8 else 1 / 257)
-    return np.multiply(gray, scale, out=out, dtype=np.float32)
+    brightness = np.empty(gray.shape, np.float32) if out is None else out
+    if gray.dtype == np.uint8:
+        np.copyto(brightness, gray)
+    else:
+        np.multiply(gray, np.float32(1 / 257), out=brightness)
+    return brightness
 
 
 def _resized(pixels: AnyPixels, size: tuple[int, int], how: int) -> AnyPixels:
