@@ -31,8 +31,8 @@ _DARK, _MOST_GAIN = 3 / 255, 2.0
 _FAINT, _STRONG = 0.08, 0.23
 # Variance of the input's luma round a place at which light there counts half.
 _BUSY = 2e-3
-# The maps are means over windows, so every fourth says all.
-_STRIDE_PX = 4
+# Windows are moved by so many pixels; the maps are means over them, so that every fourth pixel says all.
+_CELL_PX, _STRIDE_PX = 2, 4
 # Lines carried at once: what belongs to them stays in the processor's cache.
 _STRIP_LINES = 32
 
@@ -57,12 +57,8 @@ def fit_affine(source: NDArray[Levels], target: NDArray[Levels], *, radius: int 
     """
     x, y = _planes(source), _planes(target)
     maps = _fit(x, y, radius)
-    height, width = x.shape[1:]
-    size = max(1, -(-width // _STRIDE_PX)), max(1, -(-height // _STRIDE_PX))
-    coarse = [
-        cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in maps.reshape(12, height, width)
-    ]
-    grid = np.stack(coarse).astype(np.float32, copy=False).reshape(3, 4, *size[::-1])
+    shape = (_parts(x.shape[1], _STRIDE_PX), _parts(x.shape[2], _STRIDE_PX))
+    grid = _shrunk(maps.reshape(12, *maps.shape[2:]), shape).reshape(3, 4, *shape)
     return AffineGrid(grid, _trusted(y - _map(maps, x), x, radius))
 
 
@@ -71,38 +67,48 @@ def apply_affine(grid: AffineGrid, pixels: NDArray[Levels]) -> NDArray[Levels]:
 
     pixels: H,W,3 RGB, uint8 or uint16, of any size.  Returns the same shape and dtype.
     """
-    height = len(pixels)
+    height, width = pixels.shape[:2]
     grid = _in_levels(grid, float(np.iinfo(pixels.dtype).max))
+    maps = _Enlarger(grid.maps.reshape(12, *grid.maps.shape[2:]), height, width)
+    light = None if grid.light is None else _Enlarger(grid.light, height, width)
+    plane = np.empty((_STRIP_LINES, width), np.float32)
     result = np.empty_like(pixels)
     for start in range(0, height, _STRIP_LINES):
-        lines = slice(start, min(start + _STRIP_LINES, height))
-        strip = np.moveaxis(pixels[lines], 2, 0).astype(np.float32, order="C")
-        mapped = [_mapped(grid, channel, strip, lines, height) for channel in range(3)]
-        result[lines] = cv2.merge([_saturated(plane, pixels.dtype) for plane in mapped])
+        lines = slice(start, start + _STRIP_LINES)
+        strip = pixels[lines]
+        mapped = maps(lines).reshape(3, 4, *strip.shape[:2])
+        total = mapped[:, 3]
+        for i, levels in enumerate(cv2.split(strip)):
+            plane[: len(strip)] = levels
+            mapped[:, i] *= plane[: len(strip)]
+            total += mapped[:, i]
+        if light is not None:
+            total += light(lines)
+        result[lines] = cv2.merge([_saturated(channel, pixels.dtype) for channel in total])
     return result
 
 
-def _mapped(grid: AffineGrid, channel: int, strip: Floats, lines: slice, height: int) -> Floats:
-    """A channel of the result in some lines, in levels."""
-    width = strip.shape[2]
-    rows = [_enlarged(plane, lines, height, width) for plane in grid.maps[channel]]
-    total = rows[3] if grid.light is None else rows[3] + _enlarged(grid.light[channel], lines, height, width)
-    for row, plane in zip(rows, strip, strict=False):
-        cv2.multiply(row, plane, dst=row)
-        cv2.add(total, row, dst=total)
-    return total
+class _Enlarger:
+    """Planes N,h,w enlarged linearly, a strip of lines at a time, in memory that all strips share.
 
+    Fresh memory for each, or a call for each plane, would take longer than the work.
+    """
 
-def _enlarged(plane: Floats, lines: slice, height: int, width: int) -> Floats:
-    """Some lines of what `plane` is when it is enlarged to height x width, linearly."""
-    last = plane.shape[0] - 1
-    # Centres of pixels lie on each other, as in cv2.resize.
-    places = (np.arange(lines.start, lines.stop, dtype=np.float32) + 0.5) * (plane.shape[0] / height) - 0.5
-    places = places.clip(0, last)
-    above = np.minimum(places.astype(np.intp), max(last - 1, 0))
-    share = (places - above).astype(np.float32)[:, None]
-    rows = plane[above] * (1 - share) + plane[np.minimum(above + 1, last)] * share
-    return np.asarray(cv2.resize(rows, (width, len(rows)), interpolation=cv2.INTER_LINEAR), np.float32)
+    def __init__(self, planes: Floats, height: int, width: int) -> None:
+        count, rows, columns = planes.shape
+        wide = cv2.resize(planes.reshape(-1, columns), (width, count * rows))
+        self._planes = np.asarray(wide, np.float32).reshape(count, rows, width)
+        # Line by line what each row of the planes counts.
+        self._weights = cv2.resize(np.eye(rows, dtype=np.float32), (rows, height))
+        self._memory = np.empty((count, _STRIP_LINES, width), np.float32)
+
+    def __call__(self, lines: slice) -> Floats:
+        """N,lines,width, until the next call."""
+        weights = self._weights[lines]
+        used = np.flatnonzero(weights.any(0))
+        band = slice(used[0], used[-1] + 1)
+        here = self._memory[:, : len(weights)]
+        return np.matmul(weights[:, band], self._planes[:, band], out=here)
 
 
 def _in_levels(grid: AffineGrid, highest: float) -> AffineGrid:
@@ -125,11 +131,16 @@ def _planes(pixels: NDArray[Levels]) -> Floats:
 
 
 def _fit(x: Floats, y: Floats, radius: int) -> Floats:
-    """3,4,H,W: for each pixel the weighted mean of the maps of all windows that it lies in."""
-    mean = partial(_mean, radius=radius)
-    mean_x, mean_y = [mean(plane) for plane in x], [mean(plane) for plane in y]
+    """3,4,h,w: for each cell of _CELL_PX the weighted mean of the maps of all windows that it lies in."""
+    shape = (_parts(x.shape[1], _CELL_PX), _parts(x.shape[2], _CELL_PX))
+
+    def mean_of_cells(plane: Floats) -> Floats:
+        return mean(_shrunk(plane[None], shape)[0])
+
+    mean = partial(_mean, radius=_parts(radius, _CELL_PX))
+    mean_x, mean_y = [mean_of_cells(plane) for plane in x], [mean_of_cells(plane) for plane in y]
     pairs = [(i, j) for i in range(3) for j in range(i, 3)]
-    covariance = {(i, j): mean(x[i] * x[j]) - mean_x[i] * mean_x[j] for i, j in pairs}
+    covariance = {(i, j): mean_of_cells(x[i] * x[j]) - mean_x[i] * mean_x[j] for i, j in pairs}
     brightness = np.maximum(mean_x[0] + mean_x[1] + mean_x[2], _DARK)
     gain = ((mean_y[0] + mean_y[1] + mean_y[2]) / brightness).clip(0, _MOST_GAIN)
     # Windows with an edge know its map; flat ones beside it would only blur it.
@@ -138,9 +149,9 @@ def _fit(x: Floats, y: Floats, radius: int) -> Floats:
     for i in range(3):
         covariance[i, i] += _REGULARISATION
     inverse = _inverse(covariance)
-    maps = np.empty((3, 4, *x.shape[1:]), np.float32)
+    maps = np.empty((3, 4, *shape), np.float32)
     for channel in range(3):
-        with_x = [mean(x[i] * y[channel]) - mean_x[i] * mean_y[channel] for i in range(3)]
+        with_x = [mean_of_cells(x[i] * y[channel]) - mean_x[i] * mean_y[channel] for i in range(3)]
         with_x[channel] += _REGULARISATION * gain
         offset = mean_y[channel]
         for i in range(3):
@@ -150,6 +161,17 @@ def _fit(x: Floats, y: Floats, radius: int) -> Floats:
             maps[channel, i] = mean(weight * slope) / total
         maps[channel, 3] = mean(weight * offset) / total
     return maps
+
+
+def _parts(size: int, part: int) -> int:
+    """How many parts, the last of them perhaps not whole."""
+    return -(-size // part)
+
+
+def _shrunk(planes: Floats, shape: tuple[int, int]) -> Floats:
+    """N,H,W to N,h,w: each value is the mean of what it covers."""
+    small = [cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_AREA) for plane in planes]
+    return np.stack(small).astype(np.float32, copy=False)
 
 
 def _mean(plane: NDArray[Any], radius: int) -> Floats:
@@ -191,5 +213,8 @@ def _trusted(rest: Floats, x: Floats, radius: int) -> Floats:
 
 
 def _map(maps: Floats, x: Floats) -> Floats:
-    """Apply maps of the size of the picture."""
-    return np.asarray((maps[:, :3] * x).sum(1) + maps[:, 3], np.float32)
+    """Apply maps, enlarged to the size of the picture."""
+    size = x.shape[:0:-1]
+    here = np.stack([cv2.resize(plane, size) for plane in maps.reshape(12, *maps.shape[2:])])
+    here = here.reshape(3, 4, *x.shape[1:])
+    return np.asarray(here[:, 0] * x[0] + here[:, 1] * x[1] + here[:, 2] * x[2] + here[:, 3], np.float32)
