@@ -18,7 +18,7 @@ from i2itool.options import ConvertKeywords, ConvertOptions
 from i2itool.pictures import is_picture
 from i2itool.preset import Preset, find_preset
 from i2itool.preview import preview_path, preview_video
-from i2itool.smoothing import engine_for, passing
+from i2itool.smoothing import batch_size_for, engine_for, passing
 from i2itool.still_writer import write_still
 from i2itool.stills import read_still
 from i2itool.streaming import stream_video
@@ -29,7 +29,7 @@ from i2itool.verification import verify
 from i2itool.video.ahead import WriteBehind
 from i2itool.video.animation import is_animation, is_animation_name
 from i2itool.video.input import PIPE
-from i2itool.video.job import job_identity, open_job
+from i2itool.video.job import job_identity, noted_batch_size, open_job
 from i2itool.video.products import choose_product
 from i2itool.video.segments import SEGMENT_FRAMES, SegmentWriter
 from i2itool.video.sequence import is_sequence
@@ -155,7 +155,7 @@ def open_translator(preset: Preset, options: ConvertOptions) -> Translator:
         engine=engine_for(options),
         precision=options.precision,
         device=options.device,
-        batch_size=options.batch_size,
+        batch_size=batch_size_for(options),
         work_px=parse_work_size(options.work_size, preset),
     )
 
@@ -175,16 +175,26 @@ def convert_video(
     later call with the same arguments goes on behind them, to the same file bit for bit.
     """
     started = time.monotonic()
-    # Batches end where pieces end, however often the run is interrupted.
-    segment_frames = max(1, segment_frames // options.batch_size) * options.batch_size
     with open_source(source, options) as reader:
         info, window = reader.info, window_of(options.trim, reader.start_seconds)
         beside = Juxtaposition(options.compare)
         product = choose_product(source, reader, beside.info(info), target, options, window)
         make_folder_of(target)
         product.check()
-        engine = translator.prepare(info.height, info.width, sampler_of(source, info, options))
-        chosen = {"engine": engine, "segment_frames": segment_frames}
+        engine = translator.prepare(
+            info.height,
+            info.width,
+            sampler_of(source, info, options),
+            num_frames=info.num_frames,
+            batch_size=None if options.restart or source == PIPE else noted_batch_size(target),
+        )
+        # Batches end where pieces end, however often the run is interrupted.
+        segment_frames = max(1, segment_frames // translator.batch_size) * translator.batch_size
+        chosen = {
+            "engine": engine,
+            "segment_frames": segment_frames,
+            "batch_size": translator.batch_size,
+        }
         identity = job_identity(
             identity_of(source, reader),
             options,

@@ -10,8 +10,8 @@ from i2itool.trim import parse_trim
 
 def check_options(options: ConvertOptions) -> None:
     """Raise OptionError for what cannot be, whatever the input is."""
-    if options.batch_size < 1:
-        raise OptionError(f"batch size {options.batch_size} is impossible", hint="1 or more")
+    if options.batch_size != "auto" and options.batch_size < 1:
+        raise OptionError(f"batch size {options.batch_size} is impossible", hint="auto, or 1 or more")
     if options.preview is not None and options.preview < 1:
         raise OptionError(f"a preview of {options.preview} frames is impossible", hint="1 or more")
     if options.tonemap and options.assume_sdr:

@@ -13,6 +13,7 @@ Precision = Literal["fp32", "bf16", "fp16", "int8"]
 Compare = Literal["off", "side", "wipe"]
 Smooth = Literal["auto", "recursion", "norm-statistics", "ema", "off"]
 ExportFormat = Literal["onnx", "pt2", "openvino"]
+BatchSize = int | Literal["auto"]
 ON_ERROR: tuple[OnError, ...] = ("repeat", "fail")
 DEINTERLACE: tuple[Deinterlace, ...] = ("auto", "off")
 COMPARE: tuple[Compare, ...] = ("off", "side", "wipe")
@@ -47,7 +48,8 @@ class ReadOptions:
 class ConvertOptions(ReadOptions):
     """How `convert` works, and how it reads videos.
 
-    precision: "auto", or one of `PRECISIONS`.  batch_size: frames that go through the network at once.
+    precision: "auto", or one of `PRECISIONS`.  batch_size: frames that go through the network at once;
+    "auto" finds out what is fastest.
     work_size: short side in pixels at which the network sees larger pictures, or "full", or "auto": as in
     its training, where the preset tells; the result is carried to the picture's size, see `i2itool.affine`.
     codec: a codec or an encoder of FFmpeg; None for the default of the container.  crf: constant rate
@@ -69,7 +71,7 @@ class ConvertOptions(ReadOptions):
     engine: str = "auto"
     precision: str = "auto"
     device: str = "auto"
-    batch_size: int = 1
+    batch_size: BatchSize = 1
     work_size: str = "auto"
     codec: str | None = None
     crf: int | None = None
@@ -102,7 +104,7 @@ class ConvertKeywords(TypedDict, total=False):
     engine: str
     precision: str
     device: str
-    batch_size: int
+    batch_size: BatchSize
     work_size: str
     codec: str | None
     crf: int | None

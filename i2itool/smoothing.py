@@ -15,7 +15,7 @@ import torch
 from i2itool.errors import EngineError, OptionError
 from i2itool.frames import AnyPixels, Frame, stacked
 from i2itool.networks.steady import Statistics
-from i2itool.options import ConvertOptions
+from i2itool.options import BatchSize, ConvertOptions
 from i2itool.temporal.base import Arrays, Carry
 from i2itool.temporal.by_opencv import ByOpenCv
 from i2itool.temporal.by_torch import ByTorch
@@ -63,7 +63,7 @@ def passing(
     """
     smoothing = smoothing_of(options, translator.device)
     if smoothing is None:
-        with _ahead(frames, lambda read: _in_batches(read, translator, options.batch_size)) as done:
+        with _ahead(frames, translator, lambda read: _in_batches(read, translator)) as done:
             yield (Passed(replace(frame, pixels=pixels)) for frame, pixels in done)
         return
     with _smoothed(frames, translator, options, smoothing, state) as passed:
@@ -87,10 +87,10 @@ def _smoothed(
     def translate(read: Iterable[Tracked]) -> Iterator[tuple[Tracked, AnyPixels]]:
         if options.smooth == "norm-statistics":
             return _steadily(read, translator, options, statistics_of(state), statistics)
-        return _in_batches(read, translator, options.batch_size)
+        return _in_batches(read, translator)
 
     with (
-        _ahead(tracked, translate) as done,
+        _ahead(tracked, translator, translate) as done,
         ReadAhead(smoothing.run(done, carry), depth=_DEPTH, name="smooth") as steadied,
     ):
         yield (
@@ -135,6 +135,12 @@ def engine_for(options: ConvertOptions) -> str:
     return "eager"
 
 
+def batch_size_for(options: ConvertOptions) -> BatchSize:
+    """The batch size that is asked for; "auto" tries engines, and none runs a network that remembers."""
+    is_steady = options.smooth == "norm-statistics" and options.smooth_strength > 0
+    return 1 if is_steady and options.batch_size == "auto" else options.batch_size
+
+
 def statistics_of(state: Arrays | None) -> Statistics | None:
     """What `Passed.state` kept of the network; None if nothing."""
     names = sorted(name for name in state or {} if name.startswith("statistics."))
@@ -169,21 +175,22 @@ def check_smoothing(options: ConvertOptions) -> None:
 
 @contextmanager
 def _ahead(
-    items: Iterable[Item], translate: Callable[[Iterable[Item]], Iterator[tuple[Item, AnyPixels]]]
+    items: Iterable[Item],
+    translator: Translator,
+    translate: Callable[[Iterable[Item]], Iterator[tuple[Item, AnyPixels]]],
 ) -> Iterator[Iterable[tuple[Item, AnyPixels]]]:
     """Items with their translations: reading is one thread, the network another."""
     with (
         ReadAhead(items) as read,
-        ReadAhead(translate(read), depth=_DEPTH, name="network") as translated,
+        # A batch that had to wait until most of it is taken would keep the next one from beginning.
+        ReadAhead(translate(read), depth=max(_DEPTH, translator.batch_size), name="network") as translated,
     ):
         yield translated
 
 
-def _in_batches(
-    items: Iterable[Item], translator: Translator, batch_size: int
-) -> Iterator[tuple[Item, AnyPixels]]:
+def _in_batches(items: Iterable[Item], translator: Translator) -> Iterator[tuple[Item, AnyPixels]]:
     waiting = iter(items)
-    while batch := list(islice(waiting, batch_size)):
+    while batch := list(islice(waiting, translator.batch_size)):
         frames = [item if isinstance(item, Frame) else item.frame for item in batch]
         yield from zip(batch, translator.translate(stacked(frames)), strict=True)
 
@@ -197,7 +204,7 @@ def _steadily(
 ) -> Iterator[tuple[Tracked, AnyPixels]]:
     """The same with a network that remembers; what it does behind each batch is put into `kept`."""
     waiting, longest = iter(items), options.smooth_strength * _STATISTICS_SECONDS
-    while batch := list(islice(waiting, options.batch_size)):
+    while batch := list(islice(waiting, translator.batch_size)):
         shares = [_share(tracked, longest) for tracked in batch]
         pixels = stacked([tracked.frame for tracked in batch])
         translated, before = translator.translate_steadily(pixels, shares, before)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain, islice
 from pathlib import Path
 
 from i2itool.console import Reporter
 from i2itool.errors import InputError
+from i2itool.frames import Frame, VideoInfo, stacked
 from i2itool.juxtapose import Juxtaposition
 from i2itool.options import ConvertOptions
+from i2itool.profile import stage
 from i2itool.smoothing import passing
 from i2itool.translator import Translator
 from i2itool.trim import window_of
@@ -36,7 +40,9 @@ def stream_video(
             # First of all: it takes standard output for itself, before a thread can print there.
             Y4mWriter(beside.info(opened.info), opened.coding) as writer,
             WriteBehind(writer) as sink,
-            passing(beside.watch(opened.frames(window)), translator, options) as frames,
+            passing(
+                _prepared(beside.watch(opened.frames(window)), translator, opened.info), translator, options
+            ) as frames,
             ExitStack() as exits,
         ):
             reporter.start(source.name, opened.info.num_frames)
@@ -48,3 +54,12 @@ def stream_video(
             if num_frames == 0:
                 raise InputError(f"no frame of {source} lies within --trim")
     return num_frames, opened.num_repeated
+
+
+def _prepared(frames: Iterator[Frame], translator: Translator, info: VideoInfo) -> Iterator[Frame]:
+    """The same frames, when the first of them, which a pipe gives only once, have made the engine ready."""
+    with stage("decode"):
+        first = list(islice(frames, translator.batch_size))
+    if first:
+        translator.prepare(info.height, info.width, lambda: stacked(first), num_frames=info.num_frames)
+    return chain(first, frames)

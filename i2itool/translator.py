@@ -20,7 +20,7 @@ from i2itool.errors import EngineError, InputError, OutOfMemory
 from i2itool.frames import AnyPixels, Levels, Pixels
 from i2itool.networks import multiple_of
 from i2itool.networks.steady import Statistics, SteadyGenerator
-from i2itool.options import Direction
+from i2itool.options import BatchSize, Direction
 from i2itool.pixels import pad_pixels, padded_size, to_levels, to_network
 from i2itool.preset import Preset, find_preset
 from i2itool.weights import load_network
@@ -35,6 +35,7 @@ class Translator:
 
     An engine is opened when a size is first met, and only the latest is kept. When memory runs out, the
     work goes on by smaller steps, which the log tells of; no picture is lost.
+    batch_size: how many frames should come together.
     Close it after use; it is a context manager.
     """
 
@@ -45,27 +46,47 @@ class Translator:
         engine: str = "auto",
         precision: str = "auto",
         device: str = "auto",
-        batch_size: int = 1,
+        batch_size: BatchSize = 1,
         work_px: int | None = None,
     ) -> None:
-        """work_px: short side at which the network sees larger pictures; None for their own."""
+        """work_px: short side at which the network sees larger pictures; None for their own.
+
+        batch_size: "auto" is 1, until `prepare` finds out what is faster.
+        """
         self._network = network
-        self._ladder = Ladder(network, Wish(engine, precision, device), batch_size)
+        self._is_batch_size_open = batch_size == "auto"
+        self.batch_size = 1 if batch_size == "auto" else batch_size
+        self._ladder = Ladder(network, Wish(engine, precision, device), self.batch_size)
         self._work_px = work_px
         self._device = device
         self._steady: SteadyGenerator | None = None
 
-    def prepare(self, height: int, width: int, sample: Callable[[], AnyPixels] | None = None) -> str:
+    def prepare(
+        self,
+        height: int,
+        width: int,
+        sample: Callable[[], AnyPixels] | None = None,
+        *,
+        num_frames: int | None = None,
+        batch_size: int | None = None,
+    ) -> str:
         """Open the engine for pictures of a size, in pixels; gives its name and its precision.
 
         sample: gives N,H,W,3 real pictures of that size, on which the engine is held against PyTorch.
+        num_frames: that there will be, if that is known: how much a search for the batch size may cost.
+        batch_size: what it is to be instead of a search. Both only if it is "auto".
         Raises EngineError if the engine or the device cannot be had.
         """
         size = self._work_size(height, width)
-        engine = self._ladder.engine(
-            padded_size(*size, multiple_of(self._network)),
-            sample and (lambda: self._floats(resized(sample(), size))),
-        )
+        padded = padded_size(*size, multiple_of(self._network))
+        floats = None if sample is None else lambda: self._floats(resized(sample(), size))
+        if self._is_batch_size_open and batch_size is None:
+            self._ladder.find_batch_size(padded, floats, num_frames)
+            self.batch_size = self._ladder.batch_size
+        elif self._is_batch_size_open and batch_size is not None:
+            self._ladder.ask_for(batch_size)
+            self.batch_size = batch_size
+        engine = self._ladder.engine(padded, floats)
         return f"{engine.name} {engine.precision} at {size[1]}x{size[0]}"
 
     @property

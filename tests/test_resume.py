@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from i2itool.console import SilentReporter
 from i2itool.conversion import convert_video
+from i2itool.engine.ladder import Ladder
 from i2itool.errors import InputError, OutputError
 from i2itool.locks import exclusive
 from i2itool.networks import build
@@ -255,6 +256,36 @@ def test_a_disk_without_links_takes_pictures_too(
     monkeypatch.setattr(os, "link", refuse)
     run(source, tmp_path / "b/%02d.png")
     assert written(tmp_path / "b/%02d.png") == written(tmp_path / "a/%02d.png") != {}
+
+
+def test_a_batch_size_that_was_found_is_kept_by_the_next_run(
+    make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fastest(batch_size: int) -> None:
+        monkeypatch.setattr(
+            Ladder, "_seconds_of", lambda _ladder, count, *_: count * (1.0 if count == batch_size else 2.0)
+        )
+
+    source = make_clip("clip.mp4", pts=range(20))
+    whole, broken = source.with_name("whole.mp4"), source.with_name("broken.mp4")
+    run(source, whole, batch_size=2)
+    fastest(2)
+    crash(source, broken, 13, batch_size="auto")
+    fastest(1)
+    with pytest.raises(OutputError, match="setting batch_size 2 -> 1"):
+        run(source, broken, batch_size=1)
+    reporter = CountingReporter()
+    assert run(source, broken, reporter, batch_size="auto") == 20
+    assert reporter.before > 0
+    assert broken.read_bytes() == whole.read_bytes()
+    # Begun anew, it is searched for anew.
+    broken.unlink()
+    fastest(2)
+    crash(source, broken, 13, batch_size="auto")
+    fastest(1)
+    run(source, broken, batch_size="auto", restart=True)
+    run(source, whole, batch_size=1, overwrite=True)
+    assert broken.read_bytes() == whole.read_bytes()
 
 
 # What is refused, and what is done again

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
+from i2itool.commands.batch_size import batch_size_option
 from i2itool.errors import InputError
-from i2itool.options import DIRECTIONS, PRECISION_CHOICES, ConvertOptions, Direction
+from i2itool.options import DIRECTIONS, PRECISION_CHOICES, BatchSize, ConvertOptions, Direction
 
 _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
 
@@ -27,7 +28,7 @@ _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
     help="As in convert.",
 )
 @click.option("--device", default=_DEFAULTS["device"], show_default=True, help="auto, cpu or cuda.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True)
+@batch_size_option
 @click.option("--work-size", metavar="PX", default=_DEFAULTS["work_size"], help="As in convert.")
 @click.option(
     "--sample",
@@ -42,7 +43,7 @@ def command(
     engine: str,
     precision: str,
     device: str,
-    batch_size: int,
+    batch_size: BatchSize,
     work_size: str,
     sample: Path | None,
 ) -> None:

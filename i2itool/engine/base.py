@@ -17,6 +17,9 @@ from i2itool.frames import Pixels
 from i2itool.options import Precision
 from i2itool.pixels import to_network, to_pixels
 
+# Divides the length of a piece of a video; and there are few machines that gain from more.
+MOST_AT_ONCE = 16
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Build:
@@ -41,6 +44,7 @@ class Engine(Protocol):
 
     name: as in `--engine`.  precision: of the arithmetic inside, as in `--precision`.  size: height and
     width in pixels.  batch_size: the most pictures of one call.  device: where it computes.
+    most_useful: pictures of one call beyond which nothing is gained.
     """
 
     name: str
@@ -48,6 +52,11 @@ class Engine(Protocol):
     size: tuple[int, int]
     batch_size: int
     device: torch.device
+
+    @property
+    def most_useful(self) -> int:
+        """See the class."""
+        ...
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Translate N,3,H,W float32 in [-1, 1] on the CPU; the same shape comes back.
@@ -111,6 +120,11 @@ class SizedEngine(ABC):
 
     name: str
     is_any_size = False
+
+    @property
+    def most_useful(self) -> int:
+        """See `Engine`."""
+        return MOST_AT_ONCE
 
     def __init__(self, build: Build) -> None:
         self.size = build.size

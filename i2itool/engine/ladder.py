@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from i2itool.device import resolve_device
 from i2itool.engine.base import Build, Engine
+from i2itool.engine.batching import best_of, time_runs, try_batches
 from i2itool.engine.demand import require_memory
 from i2itool.engine.select import Wish, open_engine
 from i2itool.errors import OutOfMemory
@@ -62,6 +65,53 @@ class Ladder:
         self._steps = [Step(wish, batch_size)]
         self._engine: Engine | None = None
         self._has_announced = False
+        self._opening_seconds = 0.0
+
+    @property
+    def batch_size(self) -> int:
+        """The most pictures at once, at present."""
+        return self._steps[-1].batch_size
+
+    def ask_for(self, batch_size: int) -> None:
+        """Take so many pictures at once from now on, unless memory has run out before."""
+        if self.num_steps_down == 0:
+            self._steps = [Step(self._wished, batch_size)]
+
+    def find_batch_size(
+        self, size: tuple[int, int], sample: Callable[[], Tensor] | None, num_frames: int | None
+    ) -> None:
+        """Try how many pictures at once go fastest, and take as many from now on; else as `engine`.
+
+        num_frames: that there are to do, if that is known.
+        """
+        self.ask_for(1)
+        engine = self.engine(size, sample)
+        if self.num_steps_down or engine.most_useful == 1:
+            return
+        is_any_size = engine.resize(size, engine.batch_size)
+        try:
+            trials = try_batches(
+                lambda count: self._seconds_of(count, size, sample),
+                largest=engine.most_useful,
+                num_frames=num_frames,
+                opening_seconds=0.0 if is_any_size else self._opening_seconds,
+            )
+        except OutOfMemory as error:
+            self.go_down(error)
+            return
+        best = best_of(trials)
+        self.ask_for(best.batch_size)
+        tried = ", ".join(f"{trial.frames_per_second:.2f} with {trial.batch_size}" for trial in trials)
+        logger.info("batch size: %d, chosen by 'auto' (frames/s: %s)", best.batch_size, tried)
+
+    def _seconds_of(
+        self, batch_size: int, size: tuple[int, int], sample: Callable[[], Tensor] | None
+    ) -> float:
+        self.ask_for(batch_size)
+        engine = self._engine_for(size, sample)
+        pixels = np.random.default_rng(0).integers(0, 256, (batch_size, *size, 3), np.uint8)
+        with stage("network"):
+            return time_runs(lambda: engine.translate_pixels(pixels))
 
     @property
     def num_steps_down(self) -> int:
@@ -113,7 +163,8 @@ class Ladder:
 
     def _engine_for(self, size: tuple[int, int], sample: Callable[[], Tensor] | None) -> Engine:
         step = self._steps[-1]
-        if self._engine is not None and self._engine.size == size:
+        asked = (size, step.batch_size)
+        if self._engine is not None and (self._engine.size, self._engine.batch_size) == asked:
             return self._engine
         if self._engine is not None and self._engine.resize(size, step.batch_size):
             engine = self._engine
@@ -121,6 +172,7 @@ class Ladder:
             require_memory(engine.name, build)
             return engine
         self.close()
+        started = time.monotonic()
         with stage("network"):
             self._engine = open_engine(
                 step.wish.engine,
@@ -134,6 +186,7 @@ class Ladder:
                 log_level=logging.DEBUG if self._has_announced else logging.INFO,
             )
         self._has_announced = True
+        self._opening_seconds = time.monotonic() - started
         return self._engine
 
     def _device_type(self) -> str:

@@ -94,6 +94,11 @@ class OpenVinoEngine(SizedEngine):
         self._requests: dict[bool, list[Any]] = {}  # Any: openvino's class is not typed
         self._requests_for(takes_bytes=True)
 
+    @property
+    def most_useful(self) -> int:
+        """See `Engine`."""
+        return num_side_by_side(super().most_useful)
+
     def resize(self, size: tuple[int, int], batch_size: int) -> bool:
         """Serve another size; see `Engine`."""
         if not self._is_closed and num_side_by_side(batch_size) != num_side_by_side(self.batch_size):

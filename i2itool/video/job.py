@@ -25,6 +25,7 @@ from i2itool.video.journal import (
     Identity,
     append_segment,
     differences,
+    read_identity,
     read_journal,
     write_journal,
 )
@@ -139,6 +140,14 @@ def job_identity(
 def work_folder(target: Path) -> Path:
     """The hidden folder beside `target` that keeps what is finished until it is whole."""
     return hidden_name(target, "i2itool")
+
+
+def noted_batch_size(target: Path) -> int | None:
+    """That of a conversion into `target` which has stopped and may be taken up; None if there is none."""
+    identity = read_identity(work_folder(target))
+    setting = identity.get("setting") if identity else None
+    noted = setting.get("batch_size") if isinstance(setting, Mapping) else None
+    return noted if isinstance(noted, int) and noted > 0 else None
 
 
 def is_publishing(target: Path) -> bool:

@@ -59,18 +59,18 @@ def pictures_identity(paths: Iterable[Path]) -> dict[str, object]:
     return {"pictures": num_pictures, "names, sizes and times": digest.hexdigest()}
 
 
+def read_identity(folder: Path) -> Identity | None:
+    """What a job is made from and with; None if there is no whole journal. Raises OutputError."""
+    lines = _read_lines(folder)
+    return _parsed(lines[0]) if lines else None
+
+
 def read_journal(folder: Path) -> tuple[Identity | None, list[Segment]]:
     """The identity and the pieces that are still whole, up to the first that is not; (None, []) if none.
 
     What a crash left half written is as if it had never been. Raises OutputError if it cannot be read.
     """
-    try:
-        lines = (folder / FILE_NAME).read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return None, []
-    except OSError as error:
-        raise OutputError(f"cannot read {folder / FILE_NAME}: {error.strerror}") from error
-    entries = [_parsed(line) for line in lines]
+    entries = [_parsed(line) for line in _read_lines(folder)]
     if not entries or entries[0] is None:
         return None, []
     return entries[0], list(_whole_segments(entries[1:], folder))
@@ -115,6 +115,15 @@ def _whole_segments(entries: Iterable[Identity | None], folder: Path) -> Iterato
         if segment.index != index or not segment.is_whole(folder):
             return
         yield segment
+
+
+def _read_lines(folder: Path) -> list[str]:
+    try:
+        return (folder / FILE_NAME).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise OutputError(f"cannot read {folder / FILE_NAME}: {error.strerror}") from error
 
 
 def _parsed(line: str) -> Identity | None:
