@@ -19,7 +19,10 @@ from i2itool.trainer.data import Batch
 from benchmarks.plain_cyclegan import PlainCycleGan, copy_weights
 
 Losses = dict[str, float]
+Step = Callable[[Batch], Losses]
 PLAIN = "plain fp32"
+# After so many equal steps losses are compared, as far as there are as many.
+LOOKS = (1, 5, 10, 20, 50, 100, 200)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,37 +40,49 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.sizes:
         print("px    what        s a step   times as fast")
     for px in arguments.sizes:
-        steps = make_steps(px)
-        batch = random_batch(px, seed=0)
-        for step in steps.values():
-            step(batch)
-        seconds: dict[str, list[float]] = {name: [] for name in steps}
-        for _ in range(arguments.turns):
-            for name, step in steps.items():
-                began = time.process_time()
-                step(batch)
-                seconds[name].append(time.process_time() - began)
-        plain = statistics.median(seconds[PLAIN])
-        for name, values in seconds.items():
-            median = statistics.median(values)
-            print(f"{px:<5} {name:11} {median:8.3f} {plain / median:15.2f}", flush=True)
+        print_speed(px, arguments.turns)
     if arguments.drift_steps:
         print_drift(arguments.drift_px, arguments.drift_steps)
 
 
+def print_speed(px: int, turns: int) -> None:
+    """Print the median seconds of a step of each kind, by turns, and how they compare with the plain one."""
+    steps, batch = make_steps(px), random_batch(px, seed=0)
+    for step in steps.values():
+        step(batch)
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(turns):
+        for name, step in steps.items():
+            began = time.process_time()
+            step(batch)
+            seconds[name].append(time.process_time() - began)
+    plain = statistics.median(seconds[PLAIN])
+    for name, values in seconds.items():
+        median = statistics.median(values)
+        print(f"{px:<5} {name:11} {median:8.3f} {plain / median:15.2f}", flush=True)
+
+
 def print_drift(px: int, count: int) -> None:
-    """Print how far `count` equal steps lead away from the plain ones: the objective, and each loss."""
-    steps = make_steps(px)
-    losses: dict[str, Losses] = {}
+    """Print how far equal steps lead away from the plain ones: the objective, and the worst single loss.
+
+    Beside the trainer's steps stand controls, the plain step itself with other rounding: what they part by
+    is what training makes of rounding, and no error of anybody's.
+    """
+    steps = make_steps(px) | make_controls()
+    print(f"away from the plain formulation at {px} px, in %: the objective (the loss that is farthest)")
+    print("steps  " + "".join(f"{name:>24}" for name in steps if name != PLAIN))
     for index in range(count):
         batch = random_batch(px, seed=index)
         losses = {name: step(batch) for name, step in steps.items()}
-    print(f"after {count} equal steps at {px} px, away from the plain formulation, in %:")
-    for name, values in losses.items():
-        if name != PLAIN:
-            parted = {key: 100 * abs(values[key] / losses[PLAIN][key] - 1) for key in values}
-            whole = 100 * abs(objective(values) / objective(losses[PLAIN]) - 1)
-            print(f"{name:11} objective {whole:.3f}  " + " ".join(f"{k} {v:.2f}" for k, v in parted.items()))
+        if index + 1 in LOOKS or index + 1 == count:
+            parted = [away(values, losses[PLAIN]) for name, values in losses.items() if name != PLAIN]
+            print(f"{index + 1:<7}" + "".join(f"{text:>24}" for text in parted), flush=True)
+
+
+def away(losses: Losses, plain: Losses) -> str:
+    """By how many percent losses differ from the plain ones: their objective, then the farthest loss."""
+    whole = 100 * abs(objective(losses) / objective(plain) - 1)
+    return f"{whole:.4f} ({max(100 * abs(losses[name] / plain[name] - 1) for name in losses):.3f})"
 
 
 def objective(losses: Losses) -> float:
@@ -76,18 +91,40 @@ def objective(losses: Losses) -> float:
     return gan + 10 * cycle + 5 * identity
 
 
-def make_steps(px: int) -> dict[str, Callable[[Batch], Losses]]:
+def make_steps(px: int) -> dict[str, Step]:
     """The plain step and the trainer's in its precisions, all from the same weights."""
-    torch.manual_seed(0)
-    plain = PlainCycleGan(width=64, blocks=9, critic_width=64)
-    steps: dict[str, Callable[[Batch], Losses]] = {PLAIN: lambda batch: plain.step(batch.a, batch.b)}
+    plain = make_plain()
+    steps: dict[str, Step] = {PLAIN: lambda batch: plain.step(batch.a, batch.b)}
     for precision in ("fp32", "bf16"):
         task = CycleGanTask(make_recipe(px, precision), torch.device("cpu"))
-        if precision == "fp32":
-            copy_weights(task.networks, plain.networks)
         copy_weights(plain.networks, task.networks)
         steps[f"ours {precision}"] = partial(task.step, progress=0.0)
     return steps
+
+
+def make_controls() -> dict[str, Step]:
+    """The plain step with other rounding: other kernels; weights that differ in the last of their bits."""
+    other, nudged = make_plain(), make_plain()
+    with torch.no_grad():
+        for weights in (w for network in nudged.networks.values() for w in network.parameters()):
+            weights.copy_(torch.nextafter(weights, torch.full_like(weights, torch.inf)))
+
+    def with_other_kernels(batch: Batch) -> Losses:
+        with torch.backends.mkldnn.flags(enabled=False):
+            return other.step(batch.a, batch.b)
+
+    return {
+        "plain, other kernels": with_other_kernels,
+        "plain, last bit": lambda batch: nudged.step(batch.a, batch.b),
+    }
+
+
+def make_plain() -> PlainCycleGan:
+    """The plain networks, with the same weights each time: those that the trainer begins with."""
+    torch.manual_seed(0)
+    plain = PlainCycleGan(width=64, blocks=9, critic_width=64)
+    copy_weights(CycleGanTask(make_recipe(256, "fp32"), torch.device("cpu")).networks, plain.networks)
+    return plain
 
 
 def make_recipe(px: int, precision: str) -> TrainConfig:

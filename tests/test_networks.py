@@ -10,7 +10,7 @@ from torch import nn
 
 from i2itool.errors import PresetError
 from i2itool.networks import GENERATORS, build, multiple_of
-from i2itool.networks.blocks import LayerNorm, ResizeConv
+from i2itool.networks.blocks import InstanceNorm, LayerNorm, ResizeConv
 from i2itool.networks.unit import CoupledUnit, UnitTranslator
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -135,6 +135,18 @@ def test_resize_convolution_makes_no_checkerboard() -> None:
     with torch.no_grad():
         output = ResizeConv(2, 2)(torch.ones(1, 2, 8, 8))
     torch.testing.assert_close(output, output[:, :, :1, :1].expand_as(output))
+
+
+@pytest.mark.parametrize("num_pictures", [1, 2])
+def test_the_gradient_of_instance_norm_is_the_same_in_both_layouts(num_pictures: int) -> None:
+    torch.manual_seed(0)
+    pictures, arriving = torch.rand(num_pictures, 4, 6, 5), torch.rand(num_pictures, 4, 6, 5)
+    gradients = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        x = pictures.contiguous(memory_format=layout).requires_grad_()
+        InstanceNorm(4).train()(x).backward(arriving.contiguous(memory_format=layout))
+        gradients.append(x.grad)
+    torch.testing.assert_close(*gradients)
 
 
 def test_layer_norm_is_the_papers_formula() -> None:
