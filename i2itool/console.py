@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -186,6 +186,18 @@ class RichReporter:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+
+@contextmanager
+def reporting(
+    reporter: Reporter, label: str, total: int | None, *, unit: str = "frames", done: int = 0
+) -> Iterator[None]:
+    """Tell of a piece of work for as long as the block lasts, however it ends."""
+    reporter.start(label, total, done=done, unit=unit)
+    try:
+        yield
+    finally:
+        reporter.finish()
 
 
 def open_reporter(quiet: bool) -> Reporter:

@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
-from i2itool.console import Reporter, SilentReporter
+from i2itool.console import Reporter, SilentReporter, reporting
 from i2itool.errors import AlreadyThere, InputError, OptionError, OutputError
-from i2itool.juxtapose import Juxtaposition, juxtapose
+from i2itool.juxtapose import juxtapose
 from i2itool.locks import exclusive
 from i2itool.option_check import check_options
 from i2itool.options import ConvertKeywords, ConvertOptions
 from i2itool.pictures import is_picture
+from i2itool.preparation import prepared
 from i2itool.preset import Preset, find_preset
 from i2itool.preview import preview_path, preview_video
 from i2itool.smoothing import batch_size_for, engine_for, passing
 from i2itool.still_writer import write_still
 from i2itool.stills import read_still
 from i2itool.streaming import stream_video
-from i2itool.targets import make_folder_of, refuse_existing, refuse_other_than_file, target_beside
+from i2itool.targets import refuse_existing, refuse_other_than_file, target_beside
 from i2itool.translator import Translator
-from i2itool.trim import window_of
 from i2itool.verification import verify
 from i2itool.video.ahead import WriteBehind
 from i2itool.video.animation import is_animation, is_animation_name
 from i2itool.video.input import PIPE
-from i2itool.video.job import job_identity, noted_batch_size, open_job
-from i2itool.video.products import choose_product
+from i2itool.video.job import open_job
+from i2itool.video.parts import adopt_parts, discard_parts
 from i2itool.video.segments import SEGMENT_FRAMES, SegmentWriter
 from i2itool.video.sequence import is_sequence
-from i2itool.video.sources import identity_of, open_source
-from i2itool.video.spread import sampler_of
 from i2itool.weights import load_network
 from i2itool.work_size import parse_work_size
 
@@ -121,7 +117,7 @@ def convert_file(
         num_frames, num_repeated = stream_video(source, translator, options, reporter)
         return Converted(source, target, num_frames, time.monotonic() - started, num_repeated)
     if is_still:
-        with _reporting(reporter, source.name, 1, unit="pictures"):
+        with reporting(reporter, source.name, 1, unit="pictures"):
             convert_picture(source, target, translator, options)
             reporter.advance()
         converted = Converted(source, target, 1, time.monotonic() - started)
@@ -175,54 +171,32 @@ def convert_video(
     later call with the same arguments goes on behind them, to the same file bit for bit.
     """
     started = time.monotonic()
-    with open_source(source, options) as reader:
-        info, window = reader.info, window_of(options.trim, reader.start_seconds)
-        beside = Juxtaposition(options.compare)
-        product = choose_product(source, reader, beside.info(info), target, options, window)
-        make_folder_of(target)
-        product.check()
-        engine = translator.prepare(
-            info.height,
-            info.width,
-            sampler_of(source, info, options),
-            num_frames=info.num_frames,
-            batch_size=None if options.restart or source == PIPE else noted_batch_size(target),
-        )
-        # Batches end where pieces end, however often the run is interrupted.
-        segment_frames = max(1, segment_frames // translator.batch_size) * translator.batch_size
-        chosen = {
-            "engine": engine,
-            "segment_frames": segment_frames,
-            "batch_size": translator.batch_size,
-        }
-        identity = job_identity(
-            identity_of(source, reader),
-            options,
-            {**product.settings, **chosen},
-            network=translator.fingerprint(),
-        )
-        with open_job(target, identity, restart=options.restart, is_repeatable=source != PIPE) as job:
+    with prepared(source, target, translator, options, segment_frames) as ready:
+        reader, segment_frames = ready.reader, ready.segment_frames
+        with open_job(target, ready.identity, restart=options.restart, is_repeatable=source != PIPE) as job:
             # Another process may have finished it while this one was getting ready.
             refuse_existing(source, target, overwrite=options.overwrite)
+            adopt_parts(job)
             with (
                 passing(
-                    beside.watch(reader.frames(window, job.position)),
+                    ready.beside.watch(reader.frames(ready.window, job.position)),
                     translator,
                     options,
                     translator.resume(job.state),
                 ) as frames,
-                SegmentWriter(job, product.open_piece, segment_frames=segment_frames) as writer,
+                SegmentWriter(job, ready.product.open_piece, segment_frames=segment_frames) as writer,
                 WriteBehind(writer) as sink,
-                _reporting(reporter, source.name, info.num_frames, done=job.num_frames, unit="frames"),
+                reporting(reporter, source.name, reader.info.num_frames, done=job.num_frames),
             ):
                 for place, passed in enumerate(frames, start=1):
                     if place % segment_frames == 0:
                         job.keep(passed.frame.pts, {**passed.state(), **translator.state()})
-                    sink.write(beside.put(passed.frame))
+                    sink.write(ready.beside.put(passed.frame))
                     reporter.advance()
             if not job.segments:
                 raise InputError(f"no frame of {source} lies within --trim")
-            product.join(job)
+            ready.product.join(job)
+            discard_parts(target)
         seconds = time.monotonic() - started
         return Converted(source, target, job.num_frames, seconds, reader.num_repeated)
 
@@ -236,14 +210,3 @@ def convert_picture(source: Path, target: Path, translator: Translator, options:
         pixels = juxtapose(still.pixels, translated, options.compare)
         alpha = None if options.compare == "side" else still.alpha
         write_still(target, replace(still, pixels=pixels, alpha=alpha))
-
-
-@contextmanager
-def _reporting(
-    reporter: Reporter, label: str, total: int | None, *, unit: str, done: int = 0
-) -> Iterator[None]:
-    reporter.start(label, total, done=done, unit=unit)
-    try:
-        yield
-    finally:
-        reporter.finish()

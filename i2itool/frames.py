@@ -120,7 +120,10 @@ WHOLE = Window()
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a video: behind so many frames, the last of which is at `last_pts`."""
+    """A place in a video: behind so many frames, the last of which is at `last_pts`, if that is known.
+
+    Whoever knows it is told if it is no more so; who does not, gets no frames behind the last one.
+    """
 
     num_frames: int
-    last_pts: int
+    last_pts: int | None = None

@@ -12,12 +12,14 @@ Deinterlace = Literal["auto", "off"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 Compare = Literal["off", "side", "wipe"]
 Smooth = Literal["auto", "recursion", "norm-statistics", "ema", "off"]
+Split = Literal["auto", "anywhere", "off"]
 ExportFormat = Literal["onnx", "pt2", "openvino"]
 BatchSize = int | Literal["auto"]
 ON_ERROR: tuple[OnError, ...] = ("repeat", "fail")
 DEINTERLACE: tuple[Deinterlace, ...] = ("auto", "off")
 COMPARE: tuple[Compare, ...] = ("off", "side", "wipe")
 SMOOTH: tuple[Smooth, ...] = ("auto", "recursion", "norm-statistics", "ema", "off")
+SPLIT: tuple[Split, ...] = ("auto", "anywhere", "off")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16", "int8")
 EXPORT_FORMATS: tuple[ExportFormat, ...] = ("onnx", "pt2", "openvino")
 PRECISION_CHOICES = ("auto", *PRECISIONS)
@@ -64,7 +66,8 @@ class ConvertOptions(ReadOptions):
     trim: START:END of a video, see `i2itool.trim`.  preview: make a contact sheet of so many frames
     instead.  compare: show the original too, beside or in a
     wipe.  verify: at the end, fail unless all but the pixels was kept.  restart: discard what an
-    interrupted run has finished.
+    interrupted run has finished.  split: how workers share a video that is long for one of them: "auto" so
+    that nothing changes, "anywhere" also where no cut is near, see `i2itool.part_making`.
     """
 
     direction: Direction = "a2b"
@@ -90,6 +93,7 @@ class ConvertOptions(ReadOptions):
     verify: bool = False
     overwrite: bool = False
     restart: bool = False
+    split: Split = "auto"
 
     @property
     def quality(self) -> int:
@@ -128,3 +132,4 @@ class ConvertKeywords(TypedDict, total=False):
     verify: bool
     overwrite: bool
     restart: bool
+    split: Split

@@ -85,6 +85,20 @@ def publish(partial: Path, path: Path) -> None:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
+def link_or_move(path: Path, place: Path) -> None:
+    """Have a file at another place too, where the disk has links; else it moves, as a folder does.
+
+    Raises OutputError.
+    """
+    try:
+        try:
+            os.link(path, place)
+        except OSError:
+            path.replace(place)
+    except OSError as error:
+        raise OutputError(f"cannot write {place}: {error.strerror}") from error
+
+
 def _sync_folder(folder: Path) -> None:
     """Bring a new name to the disk, before what it replaces is thrown away."""
     if os.name == "nt":

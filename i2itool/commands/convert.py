@@ -23,6 +23,7 @@ from i2itool.options import (
     ON_ERROR,
     PRECISION_CHOICES,
     SMOOTH,
+    SPLIT,
     ConvertOptions,
 )
 from i2itool.profile import Profile
@@ -169,6 +170,13 @@ def _remembering_slash(context: click.Context, text: str | None) -> Path | None:
     type=click.IntRange(min=0),
     help="Tries of a file whose worker died.  [default: 2]",
 )
+@click.option(
+    "--split",
+    type=click.Choice(SPLIT),
+    default=_DEFAULTS["split"],
+    show_default=True,
+    help="Whether several workers share a long video.",
+)
 @click.option("--shard", metavar="N/M", help="Of many files, only part N of M; auto: of a Slurm array.")
 @click.option("--trim", metavar="START:END", default=_DEFAULTS["trim"], help="Only a part of a video.")
 @click.option(
@@ -225,12 +233,15 @@ def command(
         several = {"jobs": jobs, "cluster": cluster, "retries": retries, "shard": shard}
         if convert_several(inputs, output, as_json=as_json, **several, **wanted):
             ctx.exit(SOME_FAILED)
-    elif shard is not None or cluster is not None or retries is not None:
-        name = "shard" if shard is not None else "cluster" if cluster is not None else "retries"
-        raise click.UsageError(f"--{name} is for folders and several files")
+    elif shard is not None:
+        raise click.UsageError("--shard is for folders and several files")
     elif output is not None and ctx.meta[_NAMES_FOLDER] and not output.is_dir():
         raise OutputError(f"no such folder: {output}", hint="make it first")
     else:
+        if jobs > 1 or cluster is not None or retries is not None:
+            if profile:
+                raise click.UsageError("--profile watches one process, and no workers")
+            wanted |= {"jobs": jobs, "cluster": cluster, "retries": retries}
         with Profile() if profile else nullcontext() as watched:
             num_frames = convert_one(inputs[0], output, as_json=as_json, **wanted)
         if watched is not None:
@@ -242,9 +253,10 @@ def command(
 def convert_one(path: Path, output: Path | None, *, as_json: bool, **wanted: Any) -> int:
     """Translate a file and say so; an error is told as JSON too, and raised. Returns the number of frames."""
     from i2itool.conversion import convert
+    from i2itool.jobs.run import convert_shared
 
     try:
-        converted = convert(path, output, **wanted)
+        converted = (convert_shared if "jobs" in wanted else convert)(path, output, **wanted)
     except I2IError as error:
         if as_json:
             failure = {"error": str(error), "exit_code": error.exit_code}

@@ -14,7 +14,7 @@ from i2itool.errors import I2IError
 from i2itool.jobs.worker import Kind, NoteReporter, Setup, core_shares, keep_to, pass_on_logs
 
 if TYPE_CHECKING:
-    from i2itool.jobs.plan import Task
+    from i2itool.jobs.split import Work
 
 Message = tuple[Kind, object]
 
@@ -43,13 +43,13 @@ class Actor:
             return [("error", error)]
         return [("ready", platform.node())]
 
-    def do(self, task: Task) -> list[Message]:
-        """Make a file; says what has become of it. Nothing if it was stopped."""
+    def do(self, work: Work) -> list[Message]:
+        """Make a file, or a part of one; says what has become of it. Nothing if it was stopped."""
         from i2itool.jobs.outcome import do
 
         reporter = NoteReporter(self._say, self._stopped.is_set)
         try:
-            outcome = do(task, self._translator, self._setup.options, reporter)
+            outcome = do(work, self._translator, self._setup.options, reporter)
         except KeyboardInterrupt:
             return []
         return [*self._said(), ("outcome", outcome)]

@@ -23,6 +23,7 @@ from i2itool.errors import EngineError, MissingExtra
 from i2itool.jobs.actor import Actor, Message
 from i2itool.jobs.outcome import Outcome
 from i2itool.jobs.plan import Task
+from i2itool.jobs.split import PartTask, Work, file_of
 from i2itool.jobs.worker import Kind, Setup
 
 logger = logging.getLogger("i2itool.jobs")
@@ -65,7 +66,7 @@ class ClusterWorker:
         self.place = place
         self.name = str(place + 1)
         self.is_ready = self.is_dead = False
-        self.task: Task | None = None
+        self.task: Work | None = None
         # Any: Ray's classes of actors are made as the program runs.
         kind: Any = ray.remote(Actor)
         self._actor = kind.options(
@@ -79,12 +80,15 @@ class ClusterWorker:
         self.answer: Any = self._actor.open.remote()
         self.news: Any = self._actor.listen.remote()
 
-    def give(self, task: Task) -> None:
-        """Have it do a task; its folder may be another one."""
-        self.task = task
+    def give(self, work: Work) -> None:
+        """Have it do something; it may stand in another folder."""
+        self.task = work
+        task = file_of(work)
         root = None if task.root is None else task.root.absolute()
         absolute = Task(task.source.absolute(), task.target.absolute(), root)
-        self.answer = self._actor.do.remote(absolute)
+        self.answer = self._actor.do.remote(
+            PartTask(absolute, work.part) if isinstance(work, PartTask) else absolute
+        )
 
     def hear(self, reference: Any) -> list[Message]:  # Any: a reference of Ray's
         """What an answer holds; that the actor is dead, if it holds nothing."""
@@ -129,10 +133,9 @@ class ClusterWorker:
         assert isinstance(value, Outcome)
         assert self.task is not None
         # Under the names that it was given here.
-        converted = value.converted and replace(
-            value.converted, input=self.task.source, output=self.task.target
-        )
-        return replace(value, task=self.task, converted=converted)
+        task = file_of(self.task)
+        converted = value.converted and replace(value.converted, input=task.source, output=task.target)
+        return replace(value, task=task, converted=converted)
 
 
 class Cluster:
@@ -144,7 +147,7 @@ class Cluster:
         self._seats = seats
         self.size = len(seats)
 
-    def hire(self, place: int) -> ClusterWorker:
+    def hire(self, place: int, count: int) -> ClusterWorker:  # noqa: ARG002 - each place has its share
         """Start the worker of a place, from 0, on its machine or wherever there is room."""
         return ClusterWorker(self._setup, place, self._seats[place])
 

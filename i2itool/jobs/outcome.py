@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -9,13 +10,17 @@ from i2itool.console import Reporter
 from i2itool.conversion import Converted, convert_file
 from i2itool.errors import AlreadyThere, BeingWritten, I2IError, OutputError
 from i2itool.jobs.plan import Task
+from i2itool.jobs.split import PartTask, Work, file_of
 from i2itool.options import ConvertOptions
+from i2itool.part_making import NoCut, make_part
 from i2itool.translator import Translator
 
 Status = Literal["done", "skipped", "failed"]
 
 # The reason of what is skipped because of its lock.
 BUSY = "another process is at it"
+# That of a part that has to wait for the one before it; nobody else gets to see it.
+NO_CUT = "no cut is near"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,23 @@ class Outcome:
         return {**values, "status": self.status, "reason": self.reason}
 
 
-def do(task: Task, translator: Translator, options: ConvertOptions, reporter: Reporter) -> Outcome:
-    """Make a file, unless it is there or another process is at it; an error becomes the outcome."""
+def do(work: Work, translator: Translator, options: ConvertOptions, reporter: Reporter) -> Outcome:
+    """Make a file, or a part of one, unless it is there or another process is at it.
+
+    An error becomes the outcome.
+    """
+    task = file_of(work)
     try:
         if task.root is not None:
             _make_folder_for(task)
+        if isinstance(work, PartTask):
+            started = time.monotonic()
+            num_frames = make_part(task.source, task.target, work.part, translator, options, reporter)
+            seconds = time.monotonic() - started
+            return Outcome(task, "done", Converted(task.source, task.target, num_frames, seconds))
         return Outcome(task, "done", convert_file(task.source, task.target, translator, options, reporter))
+    except NoCut:
+        return Outcome(task, "skipped", reason=NO_CUT)
     except AlreadyThere:
         return Outcome(task, "skipped", reason="is already there")
     except BeingWritten:

@@ -10,8 +10,8 @@ from typing import Generic, Protocol, Self, TypeVar
 from i2itool.errors import EngineError
 from i2itool.jobs.backlog import Backlog
 from i2itool.jobs.outcome import Outcome
-from i2itool.jobs.plan import Task
 from i2itool.jobs.progress import Progress
+from i2itool.jobs.split import Work
 from i2itool.jobs.worker import Kind, Note
 
 # In a row, of workers that have died before they were ready: where one could start, others may yet.
@@ -28,10 +28,10 @@ class Worker(Protocol):
     place: int
     name: str
     is_ready: bool
-    task: Task | None
+    task: Work | None
 
-    def give(self, task: Task) -> None:
-        """Have it do a task."""
+    def give(self, work: Work) -> None:
+        """Have it do something."""
         ...
 
     def end(self) -> None:
@@ -51,8 +51,8 @@ class Crew(Protocol[SomeWorker]):
 
     size: int
 
-    def hire(self, place: int) -> SomeWorker:
-        """Start the worker of a place."""
+    def hire(self, place: int, count: int) -> SomeWorker:
+        """Start the worker of a place, of `count` in all."""
         ...
 
     def hear(self, workers: Sequence[SomeWorker]) -> Iterable[tuple[SomeWorker, Kind, object]]:
@@ -69,7 +69,7 @@ class Pool(Generic[SomeWorker]):
         self._progress = progress
         self._workers: list[SomeWorker] = []
         self._was_ready = False
-        self._num_false_starts = 0
+        self._num_places = self._num_false_starts = 0
 
     def __enter__(self) -> Self:
         return self
@@ -84,8 +84,9 @@ class Pool(Generic[SomeWorker]):
 
     def outcomes(self) -> Iterator[Outcome]:
         """What has become of each file, as they are finished; raises what a worker cannot start for."""
-        for place in range(min(self._crew.size, self._backlog.num_waiting)):
-            self._workers.append(self._crew.hire(place))
+        self._num_places = min(self._crew.size, self._backlog.num_waiting)
+        for place in range(self._num_places):
+            self._workers.append(self._crew.hire(place, self._num_places))
         while self._backlog.is_open:
             for worker, kind, value in self._crew.hear(self._workers):
                 outcome = self._hear(worker, kind, value)
@@ -112,17 +113,17 @@ class Pool(Generic[SomeWorker]):
         elif kind == "outcome":
             assert isinstance(value, Outcome)
             assert worker.task is not None
-            task, worker.task = worker.task, None
-            self._progress.count(worker.name, value)
-            return self._backlog.finish(task, value)
+            work, worker.task = worker.task, None
+            self._progress.count(worker.name, work, value)
+            return self._backlog.finish(work, value)
         else:
             return self._replace(worker, str(value))
         return None
 
     def _give_out(self) -> None:
         for worker in self._workers:
-            if worker.is_ready and worker.task is None and (task := self._backlog.take()) is not None:
-                worker.give(task)
+            if worker.is_ready and worker.task is None and (work := self._backlog.take()) is not None:
+                worker.give(work)
 
     def _replace(self, worker: SomeWorker, how: str) -> Outcome | None:
         """A worker has died: of the machine, of a codec, or of a bug of ours, which it has printed."""
@@ -134,5 +135,5 @@ class Pool(Generic[SomeWorker]):
         self._progress.drop(worker.name)
         outcome = None if worker.task is None else self._backlog.lose(worker.task, how)
         if self._backlog.num_waiting:
-            self._workers.append(self._crew.hire(worker.place))
+            self._workers.append(self._crew.hire(worker.place, self._num_places))
         return outcome

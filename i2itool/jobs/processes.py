@@ -16,7 +16,7 @@ from i2itool.errors import I2IError
 from i2itool.jobs.worker import Kind, NoteReporter, Setup, core_shares, keep_to, pass_on_logs
 
 if TYPE_CHECKING:
-    from i2itool.jobs.plan import Task
+    from i2itool.jobs.split import Work
 
 # For a worker to clean up after itself, once it is told to stop.
 _SECONDS_TO_STOP = 20
@@ -32,7 +32,7 @@ class Process:
         self.place = place
         self.name = str(place + 1)
         self.is_ready = False
-        self.task: Task | None = None
+        self.task: Work | None = None
         self.process: SpawnProcess = context.Process(target=work, args=(theirs, setup, cores), daemon=True)
         # Until it has said what Ctrl-C means to it, none may reach it.
         _block_interrupts()
@@ -43,12 +43,12 @@ class Process:
         # Only its own end stays open in the worker, so that it sees when this side is gone.
         theirs.close()
 
-    def give(self, task: Task) -> None:
-        """Have it do a task."""
-        self.task = task
+    def give(self, work: Work) -> None:
+        """Have it do something."""
+        self.task = work
         # One that has died meanwhile is heard of next.
         with suppress(BrokenPipeError, ConnectionResetError):
-            self.connection.send(task)
+            self.connection.send(work)
 
     def end(self) -> None:
         """Let it finish, if it is idle, or have it clean up."""
@@ -68,16 +68,15 @@ class Process:
 
 
 class Processes:
-    """`size` worker processes with a share of the cores each; a `Crew`."""
+    """Up to `size` worker processes with a share of the cores each; a `Crew`."""
 
     def __init__(self, setup: Setup, size: int) -> None:
         self._setup = setup
-        self._shares = core_shares(size)
         self.size = size
 
-    def hire(self, place: int) -> Process:
-        """Start the worker of a place, from 0."""
-        return Process(self._setup, place, self._shares[place])
+    def hire(self, place: int, count: int) -> Process:
+        """Start the worker of a place, from 0, of `count`."""
+        return Process(self._setup, place, core_shares(count)[place])
 
     def hear(self, workers: Sequence[Process]) -> Iterator[tuple[Process, Kind, object]]:
         """Wait until a worker says something, or is no more."""
@@ -123,8 +122,8 @@ def _serve(line: _Line, setup: Setup) -> None:
         return
     with translator:
         line.say("ready", None)
-        while (task := line.connection.recv()) is not None:
-            line.say("outcome", do(task, translator, setup.options, NoteReporter(line.say)))
+        while (given := line.connection.recv()) is not None:
+            line.say("outcome", do(given, translator, setup.options, NoteReporter(line.say)))
 
 
 class _Line:

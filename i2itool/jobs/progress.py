@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from i2itool.console import Reporter
 from i2itool.jobs.outcome import Outcome
 from i2itool.jobs.plan import Task
+from i2itool.jobs.split import PartTask, Work, file_of
 from i2itool.jobs.worker import Note
 
 logger = logging.getLogger("i2itool.jobs")
@@ -38,8 +39,9 @@ class Progress:
     def __init__(self, reporter: Reporter, tasks: Sequence[Task], *, overwrite: bool) -> None:
         self._reporter = reporter
         self._sizes = {task: task.num_bytes for task in tasks}
+        self._divided: set[Task] = set()
         self._done_earlier = set() if overwrite else {task for task in tasks if task.target.exists()}
-        self._credits: dict[Task, float] = {}
+        self._credits: dict[Work, float] = {}
         self._told = self._num_files = 0
         self._notes: dict[str, Note] = {}
         self._tallies: dict[str, _Tally] = {}
@@ -52,21 +54,25 @@ class Progress:
         self._told = sum(self._sizes[task] for task in self._done_earlier) // self._unit_bytes
         self._reporter.start("files", total, done=self._told, unit=self._unit)
 
-    def note(self, worker: str, task: Task, note: Note) -> None:
-        """A worker is so far with a task."""
+    def note(self, worker: str, work: Work, note: Note) -> None:
+        """A worker is so far with a file, or with a part of one."""
         self._notes[worker] = note
-        if task not in self._done_earlier:
-            # What is done once more, by another worker, counts once.
-            credit = note.share * self._sizes[task]
-            self._credits[task] = max(credit, self._credits.get(task, 0.0))
+        self._credit(work, note.share)
         self._tell()
 
-    def count(self, worker: str, outcome: Outcome) -> None:
-        """A worker has come to the end of a file."""
+    def count(self, worker: str, work: Work, outcome: Outcome) -> None:
+        """A worker has come to the end of a file, or of a part of one."""
         self._notes.pop(worker, None)
-        if (converted := outcome.converted) is not None:
-            tally = self._tallies.setdefault(worker, _Tally())
+        if (converted := outcome.converted) is None:
+            return
+        tally = self._tallies.setdefault(worker, _Tally())
+        if isinstance(work, PartTask):
+            self._credit(work, 1.0)
+            self._divided.add(work.whole)
+        else:
             tally.num_files += 1
+        # The frames of a divided file have been counted with its parts.
+        if work not in self._divided:
             tally.num_frames += converted.num_frames
             tally.seconds += converted.seconds
 
@@ -77,6 +83,8 @@ class Progress:
     def settle(self, task: Task) -> None:
         """What becomes of a file is known."""
         self._num_files += 1
+        for work in [work for work in self._credits if file_of(work) == task]:
+            del self._credits[work]
         if task not in self._done_earlier:
             self._credits[task] = self._sizes[task]
         self._tell()
@@ -94,6 +102,15 @@ class Progress:
                     tally.num_frames,
                     rate,
                 )
+
+    def _credit(self, work: Work, share: float) -> None:
+        """So much of something is done; what is done once more, by another worker, counts once."""
+        task = file_of(work)
+        if task in self._done_earlier or work in self._divided:
+            return
+        count = len(work.part.division) if isinstance(work, PartTask) else 1
+        credit = share * self._sizes[task] / count
+        self._credits[work] = max(credit, self._credits.get(work, 0.0))
 
     def _tell(self) -> None:
         earlier = sum(self._sizes[task] for task in self._done_earlier)

@@ -3,52 +3,32 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 from i2itool.console import Reporter, SilentReporter
-from i2itool.conversion import open_translator
-from i2itool.errors import OptionError
-from i2itool.jobs.backlog import DEFAULT_RETRIES, Backlog
-from i2itool.jobs.cluster import Cluster, joined
+from i2itool.conversion import Converted, open_translator
+from i2itool.errors import I2IError, OptionError, OutputError
+from i2itool.jobs.backlog import Backlog
 from i2itool.jobs.outcome import Outcome, do
 from i2itool.jobs.plan import Task, plan
-from i2itool.jobs.pool import Crew, Pool
-from i2itool.jobs.processes import Processes
+from i2itool.jobs.pool import Pool
 from i2itool.jobs.progress import Progress
 from i2itool.jobs.shard import parse_shard
+from i2itool.jobs.split import divide
 from i2itool.jobs.worker import Kind, Note, NoteReporter, Setup
+from i2itool.jobs.workforce import Workforce
 from i2itool.option_check import check_options
 from i2itool.options import ConvertKeywords, ConvertOptions
 from i2itool.preset import Preset, find_preset
+from i2itool.targets import refuse_existing, refuse_other_than_file, target_beside
+from i2itool.video.input import PIPE
 
 logger = logging.getLogger("i2itool.jobs")
-
-
-@dataclass(frozen=True, slots=True)
-class Workforce:
-    """Who does the work: worker processes, or the actors of a cluster; see `convert_many`."""
-
-    jobs: int
-    cluster: str | None
-    retries: int | None
-
-    def is_this_process(self, num_tasks: int) -> bool:
-        """Whether no worker is needed; retries need one, which may die."""
-        return self.cluster is None and self.retries is None and min(self.jobs, num_tasks) == 1
-
-    @contextmanager
-    def crew(self, setup: Setup, num_tasks: int) -> Iterator[Crew[Any]]:  # Any: each has workers of its own
-        """The workers to be; raises MissingExtra or EngineError if there is no such cluster."""
-        if self.cluster is None:
-            yield Processes(setup, min(self.jobs, num_tasks))
-            return
-        with joined(self.cluster, jobs=self.jobs, device=setup.options.device) as seats:
-            yield Cluster(setup, seats)
 
 
 def convert_many(
@@ -80,10 +60,8 @@ def convert_many(
     """
     asked = ConvertOptions(**options)
     check_options(asked)
-    if jobs < 1:
-        raise OptionError(f"{jobs} jobs are impossible", hint="1 or more")
-    if retries is not None and retries < 0:
-        raise OptionError(f"{retries} retries are impossible", hint="0 or more")
+    workforce = Workforce(jobs, cluster, retries)
+    workforce.check()
     found = find_preset(preset)
     todo = plan([Path(path) for path in inputs], None if output is None else Path(output), found.name)
     for path, reason in todo.passed_over:
@@ -93,12 +71,57 @@ def convert_many(
     tasks = todo.tasks if part is None else part.of(todo.tasks)
     if part is not None:
         logger.info("part %d of %d: %d of %d files", part.index + 1, part.count, len(tasks), len(todo.tasks))
+    return _settled(tasks, found, asked, workforce, reporter or SilentReporter(), tell)
+
+
+def convert_shared(
+    input: str | Path,
+    output: str | Path | None = None,
+    *,
+    preset: str,
+    jobs: int = 1,
+    cluster: str | None = None,
+    retries: int | None = None,
+    reporter: Reporter | None = None,
+    **options: Unpack[ConvertKeywords],
+) -> Converted:
+    """`convert` by several workers, who share a long video; the file is as by one, but for "anywhere".
+
+    jobs, cluster, retries: as for `convert_many`.  Raises what `convert` raises, or an I2IError of that code.
+    """
+    started = time.monotonic()
+    asked = ConvertOptions(**options)
+    check_options(asked)
     workforce = Workforce(jobs, cluster, retries)
+    workforce.check()
+    source = Path(input)
+    refuse_other_than_file(source)
+    found = find_preset(preset)
+    target = target_beside(source, None if output is None else Path(output), found.name)
+    if PIPE in (source, target) or asked.preview is not None:
+        raise OptionError("pipes and --preview are the work of one process", hint="without workers")
+    refuse_existing(source, target, overwrite=asked.overwrite)
+    (outcome,) = _settled([Task(source, target)], found, asked, workforce, reporter or SilentReporter(), None)
+    if outcome.converted is None:
+        error = I2IError(outcome.reason)
+        error.exit_code = outcome.exit_code or OutputError.exit_code
+        raise error
+    return replace(outcome.converted, seconds=time.monotonic() - started)
+
+
+def _settled(
+    tasks: Sequence[Task],
+    preset: Preset,
+    options: ConvertOptions,
+    workforce: Workforce,
+    reporter: Reporter,
+    tell: Callable[[Outcome], None] | None,
+) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    progress = Progress(reporter or SilentReporter(), tasks, overwrite=asked.overwrite)
+    progress = Progress(reporter, tasks, overwrite=options.overwrite)
     progress.start()
     try:
-        for outcome in _outcomes(tasks, found, asked, workforce, progress):
+        for outcome in _outcomes(tasks, preset, options, workforce, progress):
             outcomes.append(outcome)
             progress.settle(outcome.task)
             if tell is not None:
@@ -113,16 +136,18 @@ def _outcomes(
 ) -> Iterator[Outcome]:
     if not tasks:
         return
-    if workforce.is_this_process(len(tasks)):
+    if workforce.is_this_process:
         with open_translator(preset, options) as translator:
             for task in tasks:
                 yield do(task, translator, options, NoteReporter(partial(_show, progress, task)))
         return
     setup = Setup(preset, options, logging.getLogger("i2itool").getEffectiveLevel())
-    retries = DEFAULT_RETRIES if workforce.retries is None else workforce.retries
-    backlog = Backlog(tasks, retries=retries)
-    with workforce.crew(setup, len(tasks)) as crew, Pool(crew, backlog, progress) as pool:
-        yield from pool.outcomes()
+    with workforce.crew(setup) as crew:
+        divided = divide(tasks, options, crew.size)
+        for task, parts in divided.items():
+            logger.info("%s is made in %d parts", task.source, len(parts))
+        with Pool(crew, Backlog(tasks, retries=workforce.most_retries, divided=divided), progress) as pool:
+            yield from pool.outcomes()
 
 
 def _show(progress: Progress, task: Task, kind: Kind, value: object) -> None:

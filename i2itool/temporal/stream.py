@@ -80,6 +80,11 @@ class Smoothing:
         return Carry(tracked.seen, smoothed, memory)
 
 
+def most_ahead(lookahead: int) -> int:
+    """How many frames behind one may matter to it at most."""
+    return _MOST_REPEATS * lookahead
+
+
 def open_smoothing(
     method: str, *, strength: float = 1.0, lookahead: int = 0, pixelwise: Pixelwise | None = None
 ) -> Smoothing | None:

@@ -19,7 +19,7 @@ from i2itool.errors import OutputError
 from i2itool.frames import Position
 from i2itool.locks import exclusive
 from i2itool.options import ConvertOptions
-from i2itool.partial import hidden_name, publish
+from i2itool.partial import hidden_name, link_or_move, publish
 from i2itool.video.journal import (
     FILE_NAME,
     Identity,
@@ -90,6 +90,15 @@ class Job:
         for done in self.segments[-1 - _STATES_KEPT : -_STATES_KEPT]:
             done.state_path(self.folder).unlink(missing_ok=True)
 
+    def adopt(self, segment: Segment, folder: Path) -> None:
+        """Take over a piece that another job has made in `folder`, as the next one. Raises OutputError."""
+        own = replace(segment, index=len(self.segments))
+        link_or_move(segment.path(folder), own.path(self.folder))
+        if segment.can_be_followed(folder) and segment.state_sha256:
+            link_or_move(segment.state_path(folder), own.state_path(self.folder))
+        append_segment(self.folder, own)
+        self.segments.append(own)
+
     def publish(self) -> None:
         """Give the whole file its name, and remove the folder: the job is done."""
         publish(self.partial, self.target)
@@ -128,6 +137,9 @@ def job_identity(
     )
     # A default asked for by name is no other one.
     settings["crf"] = options.quality
+    # How a video is shared out leaves it as it is, but for this.
+    if options.split != "anywhere":
+        del settings["split"]
     versions = {
         "i2itool": __version__,
         "av": av.__version__,

@@ -87,14 +87,14 @@ class VideoReader:
             place += 1
             self.num_repeated += picture.is_repeated
             if after is not None and place <= after.num_frames:
-                if place == after.num_frames and pts != after.last_pts:
+                if place == after.num_frames and after.last_pts not in (None, pts):
                     raise InputError(
                         f"{self.path}: frame {place} was at tick {after.last_pts}, and is at {pts} now",
                         hint="--restart begins anew",
                     )
                 continue
             yield Frame(self._pixels(picture), pts, self._time_base, duration)
-        if after is not None and place < after.num_frames:
+        if after is not None and after.last_pts is not None and place < after.num_frames:
             raise InputError(f"{self.path} has but {place} of {after.num_frames} frames left")
 
     def shown_at(self, seconds: Fraction) -> Frame:

@@ -387,6 +387,31 @@ def test_a_file_whose_worker_was_killed_is_made_by_another(start: Start, make_cl
     assert process.returncode == 0
 
 
+def parts_under_way() -> list[str]:
+    """Parts of a video that workers have begun, with the pieces that are finished."""
+    return [str(path) for path in Path().glob(".a_tiny.mp4.part*.i2itool/*.packets")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_workers_share_a_long_video_and_a_death_among_them_changes_nothing(
+    start: Start, make_clip: MakeClip
+) -> None:
+    # Of more than four pieces, and a part has two at least.
+    make_clip("a.mp4", width=32, height=32, pts=range(1000))
+    alone = start("a.mp4", "-o", "alone.mp4", "--jobs", "2", "--split", "off", "--smooth", "off", "-q")
+    alone.communicate(timeout=120)
+    process = start("a.mp4", "--jobs", "2", "--smooth", "off", "-q")
+    wait_until(lambda: bool(parts_under_way()) and bool(at_the_clip(process.pid)))
+    os.kill(at_the_clip(process.pid)[0], signal.SIGKILL)
+    out, said = process.communicate(timeout=120)
+    assert (process.returncode, out) == (0, "wrote a_tiny.mp4\n"), said
+    assert Path("a_tiny.mp4").read_bytes() == Path("alone.mp4").read_bytes()
+    assert not any(path.name.startswith(".") for path in Path().iterdir())
+    refused = run("a.mp4", "--jobs", "2", "-q")
+    assert refused.exit_code == 6
+    assert "is already there" in refused.stderr
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.usefixtures("long_clip")
 def test_workers_whose_parent_is_killed_do_not_go_on_for_long(start: Start) -> None:
