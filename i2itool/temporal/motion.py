@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from i2itool.frames import AnyPixels, Pixels
-from i2itool.temporal.scaling import Field, coarsen, shrink
+from i2itool.temporal.scaling import Field, regrid, shrink
 
 # DIS matches patches of 8 pixels on a pyramid: smaller pictures go on at their borders until they fit.
 _LEAST_PX = 32
@@ -20,7 +20,7 @@ _SURE, _LEAST_SURE = 0.3, 0.25
 # The errors of both flows may differ by this; where the input has no texture, by more, for there it does no
 # harm; and by a twentieth of the way, for what is fast is less exact.
 _ERROR_PX, _FLAT_ERROR_PX, _FLAT_SLOPE, _RELATIVE_ERROR = 0.7, 2.5, 6.0, 0.05
-_DIFFERENCE_LEVELS = 12.0
+_DIFFERENCE_LEVELS = 14.0
 # DIS wavers by so much on what stands still, and every step between pixels costs sharpness.
 _STILL_PX = 0.15
 
@@ -51,8 +51,8 @@ class Motion:
         return self.x * np.float32(stretch_x), self.y * np.float32(stretch_y)
 
     def places(self, size: tuple[int, ...]) -> tuple[Field, Field]:
-        """Columns and rows that the pixels of a grid, no larger than this one, come from."""
-        x, y = (coarsen(field, size) for field in self.moves(size))
+        """Columns and rows that the pixels of a grid of `size` come from."""
+        x, y = (regrid(field, size) for field in self.moves(size))
         return _from_here(x, y)
 
 

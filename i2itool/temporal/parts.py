@@ -17,7 +17,10 @@ from i2itool.temporal.motion import Look
 from i2itool.temporal.pixelwise import Planes
 from i2itool.temporal.scaling import Field, coarsen, luma, refine, shrink
 
-# Side of a cell of the coarse grid, in pixels of the work grid, and of the window that a fit sees, in cells.
+# Pictures of such a long side keep their colours at full size, larger ones on the work grid: what is seen of
+# colours there is worth less than the time.
+_COLOR_PX = 640
+# Side of a cell of the coarse grid, in pixels of that of colours; of the window that a fit sees, in cells.
 _CELL_PX = 3
 _WINDOW_CELLS = (5, 5)
 # Keeps the fit from making structure out of noise: a variance of the input, in levels squared.
@@ -31,28 +34,34 @@ class Parts:
     """What a picture is made of, apart from the residual of its brightness, which is as large as itself.
 
     affine: 6,gh,gw: A and b of Y, of R - Y and of B - Y.
-    color: 2,h,w: the residuals of R - Y and B - Y, on the work grid: finer than that the eye sees no colour.
+    color: 2,h,w: the residuals of R - Y and B - Y, on a grid of their own: the eye sees colours less sharply.
+    given: h,w: the brightness of the input there.
     """
 
     affine: Planes
     color: Planes
+    given: Field
 
 
-def take_apart(look: Look, output: AnyPixels) -> Parts:
-    """The parts of a translated picture (H,W,3 RGB). look: of its input."""
-    small = shrink(output)
+def take_apart(look: Look, pixels: AnyPixels, output: AnyPixels) -> Parts:
+    """The parts of a translated picture. look, pixels: of its input; all H,W,3 RGB."""
+    if max(pixels.shape) <= _COLOR_PX:
+        given, small = luma(shrink(pixels, _COLOR_PX)), shrink(output, _COLOR_PX)
+    else:
+        given, small = look.gray.astype(np.float32), shrink(output)
     y = luma(small)
     red, _, blue = (np.asarray(plane, np.float32) for plane in cv2.split(small))
-    given = look.gray.astype(np.float32)
     targets = [y, red - y, blue - y]
     affine = _fit(given, targets)
     color = [targets[i] - _apply(affine[2 * i : 2 * i + 2], given) for i in (1, 2)]
-    return Parts(affine, np.stack(color))
+    return Parts(affine, np.stack(color), given)
 
 
-def color_change(look: Look, affine: Planes, color: Planes) -> Field:
-    """h,w,3: what R, G and B change by, for changes of the coefficients and of the residuals of colour."""
-    given = look.gray.astype(np.float32)
+def color_change(given: Field, affine: Planes, color: Planes) -> Field:
+    """h,w,3: what R, G and B change by, for changes of the coefficients and of the residuals of colour.
+
+    given: as in `Parts`.
+    """
     red, blue = (_apply(affine[2 * i : 2 * i + 2], given) + color[i - 1] for i in (1, 2))
     return np.asarray(cv2.merge([red, _GREEN_OF_RED * red + _GREEN_OF_BLUE * blue, blue]), np.float32)
 

@@ -17,7 +17,7 @@ from i2itool.temporal.by_opencv import ByOpenCv
 from i2itool.temporal.motion import Motion, pull
 from i2itool.temporal.parts import Parts, color_change, take_apart, window_mean
 from i2itool.temporal.pixelwise import Pixelwise, Plane, Planes, Remembered
-from i2itool.temporal.scaling import Field, coarsen
+from i2itool.temporal.scaling import Field, coarsen, refine
 from i2itool.temporal.tracking import Tracked
 
 # Of the mean of the residual, and of that of the coefficients, which cannot ghost and may be longer.
@@ -34,8 +34,8 @@ class Memory:
     """What is carried from one frame to the next; all float32, in levels of 8 bits.
 
     affine: 6,gh,gw: A and b of Y, of R - Y and of B - Y.  affine_age: gh,gw seconds.
-    brightness: H,W: the residual of Y, wherever it is computed.  color: 2,h,w: those of R - Y and B - Y, on
-    the work grid.  age: h,w seconds, of the residuals.  gain: gh,gw.
+    brightness: H,W: the residual of Y, wherever it is computed.  color: 2,h',w': those of R - Y and B - Y.
+    age: h,w seconds, of the residuals, on the work grid.  gain: gh,gw.
     """
 
     affine: Planes
@@ -64,10 +64,12 @@ class Recursion:
 
     def start(self, tracked: Tracked, output: AnyPixels) -> Memory:
         """What the first frame of a scene leaves behind."""
-        parts = take_apart(tracked.seen.look, output)
+        parts = take_apart(tracked.seen.look, tracked.frame.pixels, output)
         _, _, residual = self._take_apart(tracked, output, parts)
         age = np.float32(tracked.seconds)
-        affine_age, residual_age = (np.full(plane.shape, age) for plane in (parts.affine[0], parts.color[0]))
+        affine_age, residual_age = (
+            np.full(grid.shape, age) for grid in (parts.affine[0], tracked.seen.look.gray)
+        )
         fine = self._at_full_size.mean_along(residual, [])
         return Memory(parts.affine, affine_age, fine, parts.color, residual_age, np.ones_like(affine_age))
 
@@ -81,7 +83,7 @@ class Recursion:
     ) -> tuple[AnyPixels, Memory]:
         """Blend a translated frame with its neighbours; also gives what it leaves behind."""
         full = self._at_full_size
-        parts = take_apart(tracked.seen.look, output)
+        parts = take_apart(tracked.seen.look, tracked.frame.pixels, output)
         given, made, residual = self._take_apart(tracked, output, parts)
         affine, affine_age = self._mean_affine(parts, neighbours, tracked.seconds)
         shares, age = self._residual_shares(neighbours, tracked.seconds)
@@ -93,7 +95,7 @@ class Recursion:
         energies = [full.energy(structure, affine_age.shape) for structure in structures]
         gain = _gain(energies, neighbours)
         sharp = full.plus_product(smoothed, gain - 1, structures[1])
-        tint = color_change(tracked.seen.look, affine - parts.affine, color - parts.color)
+        tint = color_change(parts.given, affine - parts.affine, color - parts.color)
         shown = full.changed(output, made, sharp, tint)
         return shown, Memory(affine, affine_age, fine, color, age, gain)
 
@@ -145,8 +147,10 @@ def _mean(
 
 
 def _mean_color(color: Planes, neighbours: Sequence[Neighbour], shares: Sequence[Field]) -> Planes:
-    places = [neighbour.motion.places(color[0].shape) for neighbour in neighbours]
-    return _mean(color, [neighbour.memory.color for neighbour in neighbours], places, shares)
+    size = color[0].shape
+    places = [neighbour.motion.places(size) for neighbour in neighbours]
+    finer = [refine(share, size) for share in shares]
+    return _mean(color, [neighbour.memory.color for neighbour in neighbours], places, finer)
 
 
 def _remembered(

@@ -11,19 +11,15 @@ from i2itool.frames import AnyPixels, Pixels
 Field = NDArray[np.float32]
 """H,W float32, contiguous."""
 
-# Of the work grid, on which motion is found: finer costs more and gains little.
+# Long side of the work grid, on which motion is found: a finer one costs more and gains little.
 WORK_PX = 480
 
 
-def work_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width of the work grid of a picture: its own size, or `WORK_PX` for the long side."""
-    scale = min(1.0, WORK_PX / max(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def shrink(pixels: AnyPixels) -> Pixels:
-    """A picture (H,W,3 uint8 or uint16) on its work grid, without aliasing, as uint8."""
-    size = work_size(*pixels.shape[:2])
+def shrink(pixels: AnyPixels, long_px: int = WORK_PX) -> Pixels:
+    """A picture (H,W,3 uint8 or uint16) with no longer side than that, without aliasing, as uint8."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, long_px / max(height, width))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
     small = np.ascontiguousarray(pixels)
     # Means of pairs are many times as fast as those of any other number, and from less than two pixels to one
     # nothing is lost between them.
@@ -49,6 +45,13 @@ def refine(field: Field, size: tuple[int, ...], out: Field | None = None) -> Fie
     if out is None and field.shape[:2] == size:
         return field
     return np.asarray(cv2.resize(field, size[::-1], dst=out, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def regrid(field: Field, size: tuple[int, ...]) -> Field:
+    """A field on a grid of `size` (height, width), be it smaller or larger."""
+    return (
+        coarsen(field, size) if size[0] < field.shape[0] or size[1] < field.shape[1] else refine(field, size)
+    )
 
 
 def luma(pixels: AnyPixels, out: Field | None = None) -> Field:
