@@ -22,6 +22,7 @@ LAYERS = {
     "i2itool.conversion": 5,
     "i2itool.preparation": 5,
     "i2itool.part_making": 5,
+    "i2itool.probe": 5,
     "i2itool.option_check": 5,
     "i2itool.preview": 5,
     "i2itool.translator": 5,

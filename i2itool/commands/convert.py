@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from i2itool.commands.batch_size import batch_size_option
-from i2itool.commands.results import print_json, print_line, table
-from i2itool.console import open_reporter, printable
-from i2itool.errors import I2IError, OutputError
+from i2itool.commands.converting import convert_one, convert_several, show_plan
+from i2itool.console import open_reporter
+from i2itool.errors import OutputError
 from i2itool.options import (
     COMPARE,
     DEFAULT_CRF,
@@ -29,13 +28,8 @@ from i2itool.options import (
 from i2itool.profile import Profile
 from i2itool.profile import table as table_of_stages
 
-if TYPE_CHECKING:
-    from i2itool.jobs.outcome import Outcome
-
 SOME_FAILED = 1
 _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
-
-
 _NAMES_FOLDER = "i2itool.output_names_folder"
 
 
@@ -201,6 +195,9 @@ def _remembering_slash(context: click.Context, text: str | None) -> Path | None:
 )
 @click.option("--overwrite", is_flag=True, default=_DEFAULTS["overwrite"], help="Replace outputs that exist.")
 @click.option("--profile", is_flag=True, help="Say at the end how long each stage took.")
+@click.option(
+    "--plan", "is_plan", is_flag=True, help="Only say what it would take: frames, hours, bytes, by worker."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each input.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
@@ -213,6 +210,7 @@ def command(
     as_json: bool,
     quiet: bool,
     profile: bool,
+    is_plan: bool,
     jobs: int,
     cluster: str | None,
     retries: int | None,
@@ -227,7 +225,9 @@ def command(
     file is refused if its output exists; of several, what exists is skipped.
     """
     wanted = {"preset": preset, "reporter": open_reporter(quiet), **options}
-    if len(inputs) > 1 or inputs[0].is_dir():
+    if is_plan:
+        show_plan(inputs, output, preset, as_json=as_json, jobs=jobs, cluster=cluster, shard=shard, **options)
+    elif len(inputs) > 1 or inputs[0].is_dir():
         if options["preview"] is not None or profile:
             raise click.UsageError(f"--{'profile' if profile else 'preview'} is for a single video")
         several = {"jobs": jobs, "cluster": cluster, "retries": retries, "shard": shard}
@@ -248,42 +248,3 @@ def command(
             from i2itool.device import num_cores
 
             click.echo(table_of_stages(watched, num_frames, num_cores()), err=True)
-
-
-def convert_one(path: Path, output: Path | None, *, as_json: bool, **wanted: Any) -> int:
-    """Translate a file and say so; an error is told as JSON too, and raised. Returns the number of frames."""
-    from i2itool.conversion import convert
-    from i2itool.jobs.run import convert_shared
-
-    try:
-        converted = (convert_shared if "jobs" in wanted else convert)(path, output, **wanted)
-    except I2IError as error:
-        if as_json:
-            failure = {"error": str(error), "exit_code": error.exit_code}
-            print_json({"input": path, "status": "failed", **failure})
-        raise
-    is_piped = str(converted.output) == "-"
-    if as_json:
-        print_json({**asdict(converted), "status": "done"}, err=is_piped)
-    else:
-        print_line(f"wrote {printable(converted.output)}", err=is_piped)
-        if converted.num_repeated:
-            click.echo(
-                f"{converted.num_repeated} of {converted.num_frames} frames could not be decoded", err=True
-            )
-    return converted.num_frames
-
-
-def convert_several(inputs: Sequence[Path], output: Path | None, *, as_json: bool, **wanted: Any) -> bool:
-    """Translate files and folders, say of each how it went, and count them; whether any has failed."""
-    from i2itool.jobs.run import convert_many
-
-    def tell(outcome: Outcome) -> None:
-        if as_json:
-            print_json(outcome.as_dict())
-        elif outcome.status == "done":
-            print_line(f"wrote {printable(outcome.task.target)}")
-
-    outcomes = convert_many(inputs, output, tell=tell, **wanted)
-    click.echo(table(outcomes), err=True)
-    return any(outcome.status == "failed" for outcome in outcomes)

@@ -14,6 +14,7 @@ import click
 from i2itool.console import printable
 
 if TYPE_CHECKING:
+    from i2itool.jobs.forecast import Forecast
     from i2itool.jobs.outcome import Outcome
 
 
@@ -26,6 +27,27 @@ def table(outcomes: Sequence[Outcome]) -> str:
         if outcome.status == "failed":
             source, reason = printable(outcome.task.source), printable(outcome.reason)
             lines.append(f"  {reason if source in reason else f'{source}: {reason}'}")
+    return "\n".join(lines)
+
+
+def plan_table(forecast: Forecast) -> str:
+    """What each file would take, then each worker, then all of it."""
+    lines = [f"{'frames':>9}{'size':>12}{'hours':>9}{'MB':>9}  file"]
+    for file in forecast.files:
+        name = printable(file.task.source)
+        if file.problem:
+            lines.append(f"{'':39}  {name}: {printable(file.problem.replace(f'{file.task.source}: ', ''))}")
+        else:
+            size = f"{file.width}x{file.height}"
+            hours, megabytes = file.seconds / 3600, file.num_bytes / 1e6
+            lines.append(f"{file.num_frames:9}{size:>12}{hours:9.3f}{megabytes:9.1f}  {name}")
+    lines += [""] if len(forecast.loads) > 1 else []
+    if len(forecast.loads) > 1:
+        lines += [f"worker {i:<3}{seconds / 3600:9.3f} hours" for i, seconds in enumerate(forecast.loads, 1)]
+    num_frames = sum(file.num_frames for file in forecast.files)
+    num_bytes = sum(file.num_bytes for file in forecast.files)
+    hours = max(forecast.loads, default=0.0) / 3600
+    lines += ["", f"{num_frames} frames, {hours:.3f} hours, {num_bytes / 1e6:.1f} MB of pictures"]
     return "\n".join(lines)
 
 

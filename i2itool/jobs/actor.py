@@ -14,7 +14,7 @@ from i2itool.errors import I2IError
 from i2itool.jobs.worker import Kind, NoteReporter, Setup, core_shares, keep_to, pass_on_logs
 
 if TYPE_CHECKING:
-    from i2itool.jobs.split import Work
+    from i2itool.jobs.split import Given
 
 Message = tuple[Kind, object]
 
@@ -43,16 +43,16 @@ class Actor:
             return [("error", error)]
         return [("ready", platform.node())]
 
-    def do(self, work: Work) -> list[Message]:
-        """Make a file, or a part of one; says what has become of it. Nothing if it was stopped."""
-        from i2itool.jobs.outcome import do
+    def do(self, given: Given) -> list[Message]:
+        """Make a file, or a part of one, or probe; says what has become of it. Nothing if it was stopped."""
+        from i2itool.jobs.outcome import answer
 
         reporter = NoteReporter(self._say, self._stopped.is_set)
         try:
-            outcome = do(work, self._translator, self._setup.options, reporter)
+            found = answer(given, self._translator, self._setup.options, reporter)
         except KeyboardInterrupt:
             return []
-        return [*self._said(), ("outcome", outcome)]
+        return [*self._said(), ("outcome", found)]
 
     def listen(self) -> list[Message]:
         """What it has to say meanwhile; waits until there is something."""

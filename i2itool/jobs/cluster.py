@@ -23,7 +23,7 @@ from i2itool.errors import EngineError, MissingExtra
 from i2itool.jobs.actor import Actor, Message
 from i2itool.jobs.outcome import Outcome
 from i2itool.jobs.plan import Task
-from i2itool.jobs.split import PartTask, Work, file_of
+from i2itool.jobs.split import Given, PartTask, absolute, file_of
 from i2itool.jobs.worker import Kind, Setup
 
 logger = logging.getLogger("i2itool.jobs")
@@ -66,7 +66,7 @@ class ClusterWorker:
         self.place = place
         self.name = str(place + 1)
         self.is_ready = self.is_dead = False
-        self.task: Work | None = None
+        self.task: Given | None = None
         # Any: Ray's classes of actors are made as the program runs.
         kind: Any = ray.remote(Actor)
         self._actor = kind.options(
@@ -80,15 +80,10 @@ class ClusterWorker:
         self.answer: Any = self._actor.open.remote()
         self.news: Any = self._actor.listen.remote()
 
-    def give(self, work: Work) -> None:
+    def give(self, work: Given) -> None:
         """Have it do something; it may stand in another folder."""
         self.task = work
-        task = file_of(work)
-        root = None if task.root is None else task.root.absolute()
-        absolute = Task(task.source.absolute(), task.target.absolute(), root)
-        self.answer = self._actor.do.remote(
-            PartTask(absolute, work.part) if isinstance(work, PartTask) else absolute
-        )
+        self.answer = self._actor.do.remote(absolute(work))
 
     def hear(self, reference: Any) -> list[Message]:  # Any: a reference of Ray's
         """What an answer holds; that the actor is dead, if it holds nothing."""
@@ -128,10 +123,9 @@ class ClusterWorker:
     def _taken(self, kind: Kind, value: object) -> object:
         if kind == "ready":
             self.name = f"{value} {self.place + 1}"
-        if kind != "outcome":
+        if not isinstance(value, Outcome):
             return value
-        assert isinstance(value, Outcome)
-        assert self.task is not None
+        assert isinstance(self.task, Task | PartTask)
         # Under the names that it was given here.
         task = file_of(self.task)
         converted = value.converted and replace(value.converted, input=task.source, output=task.target)

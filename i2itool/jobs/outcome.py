@@ -10,9 +10,10 @@ from i2itool.console import Reporter
 from i2itool.conversion import Converted, convert_file
 from i2itool.errors import AlreadyThere, BeingWritten, I2IError, OutputError
 from i2itool.jobs.plan import Task
-from i2itool.jobs.split import PartTask, Work, file_of
+from i2itool.jobs.split import Given, PartTask, ProbeTask, Work, file_of
 from i2itool.options import ConvertOptions
 from i2itool.part_making import NoCut, make_part
+from i2itool.probe import Probe, probe
 from i2itool.translator import Translator
 
 Status = Literal["done", "skipped", "failed"]
@@ -46,6 +47,15 @@ class Outcome:
         return {**values, "status": self.status, "reason": self.reason}
 
 
+def answer(
+    given: Given, translator: Translator, options: ConvertOptions, reporter: Reporter
+) -> Outcome | list[Probe | I2IError]:
+    """What a worker finds: the outcome of work, or what files cost, each by itself."""
+    if not isinstance(given, ProbeTask):
+        return do(given, translator, options, reporter)
+    return [_probed(task, translator, options) for task in given.tasks]
+
+
 def do(work: Work, translator: Translator, options: ConvertOptions, reporter: Reporter) -> Outcome:
     """Make a file, or a part of one, unless it is there or another process is at it.
 
@@ -74,6 +84,13 @@ def do(work: Work, translator: Translator, options: ConvertOptions, reporter: Re
 def failed(task: Task, error: I2IError) -> Outcome:
     """The outcome of an error."""
     return Outcome(task, "failed", reason=str(error), exit_code=error.exit_code)
+
+
+def _probed(task: Task, translator: Translator, options: ConvertOptions) -> Probe | I2IError:
+    try:
+        return probe(task.source, task.target, translator, options)
+    except I2IError as error:
+        return error
 
 
 def _make_folder_for(task: Task) -> None:

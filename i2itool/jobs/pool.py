@@ -11,7 +11,7 @@ from i2itool.errors import EngineError
 from i2itool.jobs.backlog import Backlog
 from i2itool.jobs.outcome import Outcome
 from i2itool.jobs.progress import Progress
-from i2itool.jobs.split import Work
+from i2itool.jobs.split import Given, ProbeTask
 from i2itool.jobs.worker import Kind, Note
 
 # In a row, of workers that have died before they were ready: where one could start, others may yet.
@@ -28,9 +28,9 @@ class Worker(Protocol):
     place: int
     name: str
     is_ready: bool
-    task: Work | None
+    task: Given | None
 
-    def give(self, work: Work) -> None:
+    def give(self, work: Given) -> None:
         """Have it do something."""
         ...
 
@@ -101,7 +101,7 @@ class Pool(Generic[SomeWorker]):
             raise value
         if kind == "note":
             assert isinstance(value, Note)
-            if worker.task is not None:
+            if worker.task is not None and not isinstance(worker.task, ProbeTask):
                 self._progress.note(worker.name, worker.task, value)
         elif kind == "log":
             assert isinstance(value, tuple)
@@ -112,8 +112,9 @@ class Pool(Generic[SomeWorker]):
             self._num_false_starts = 0
         elif kind == "outcome":
             assert isinstance(value, Outcome)
-            assert worker.task is not None
             work, worker.task = worker.task, None
+            assert work is not None
+            assert not isinstance(work, ProbeTask)
             self._progress.count(worker.name, work, value)
             return self._backlog.finish(work, value)
         else:
@@ -133,6 +134,7 @@ class Pool(Generic[SomeWorker]):
         if not self._was_ready or self._num_false_starts > _MOST_FALSE_STARTS:
             raise EngineError(f"a worker cannot start: {how}")
         self._progress.drop(worker.name)
+        assert not isinstance(worker.task, ProbeTask)
         outcome = None if worker.task is None else self._backlog.lose(worker.task, how)
         if self._backlog.num_waiting:
             self._workers.append(self._crew.hire(worker.place, self._num_places))

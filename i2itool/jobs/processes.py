@@ -16,7 +16,7 @@ from i2itool.errors import I2IError
 from i2itool.jobs.worker import Kind, NoteReporter, Setup, core_shares, keep_to, pass_on_logs
 
 if TYPE_CHECKING:
-    from i2itool.jobs.split import Work
+    from i2itool.jobs.split import Given
 
 # For a worker to clean up after itself, once it is told to stop.
 _SECONDS_TO_STOP = 20
@@ -32,7 +32,7 @@ class Process:
         self.place = place
         self.name = str(place + 1)
         self.is_ready = False
-        self.task: Work | None = None
+        self.task: Given | None = None
         self.process: SpawnProcess = context.Process(target=work, args=(theirs, setup, cores), daemon=True)
         # Until it has said what Ctrl-C means to it, none may reach it.
         _block_interrupts()
@@ -43,7 +43,7 @@ class Process:
         # Only its own end stays open in the worker, so that it sees when this side is gone.
         theirs.close()
 
-    def give(self, work: Work) -> None:
+    def give(self, work: Given) -> None:
         """Have it do something."""
         self.task = work
         # One that has died meanwhile is heard of next.
@@ -113,7 +113,7 @@ def work(connection: Connection, setup: Setup, cores: Sequence[int]) -> None:
 def _serve(line: _Line, setup: Setup) -> None:
     # Only here, when the process has been told how many cores it has.
     from i2itool.conversion import open_translator
-    from i2itool.jobs.outcome import do
+    from i2itool.jobs.outcome import answer
 
     try:
         translator = open_translator(setup.preset, setup.options)
@@ -123,7 +123,7 @@ def _serve(line: _Line, setup: Setup) -> None:
     with translator:
         line.say("ready", None)
         while (given := line.connection.recv()) is not None:
-            line.say("outcome", do(given, translator, setup.options, NoteReporter(line.say)))
+            line.say("outcome", answer(given, translator, setup.options, NoteReporter(line.say)))
 
 
 class _Line:

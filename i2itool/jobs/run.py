@@ -14,6 +14,7 @@ from i2itool.console import Reporter, SilentReporter
 from i2itool.conversion import Converted, open_translator
 from i2itool.errors import I2IError, OptionError, OutputError
 from i2itool.jobs.backlog import Backlog
+from i2itool.jobs.forecast import Forecast, forecast
 from i2itool.jobs.outcome import Outcome, do
 from i2itool.jobs.plan import Task, plan
 from i2itool.jobs.pool import Pool
@@ -63,15 +64,38 @@ def convert_many(
     workforce = Workforce(jobs, cluster, retries)
     workforce.check()
     found = find_preset(preset)
-    todo = plan([Path(path) for path in inputs], None if output is None else Path(output), found.name)
-    for path, reason in todo.passed_over:
-        logger.warning("%s is passed over: %s", path, reason)
-
-    part = parse_shard(shard)
-    tasks = todo.tasks if part is None else part.of(todo.tasks)
-    if part is not None:
-        logger.info("part %d of %d: %d of %d files", part.index + 1, part.count, len(tasks), len(todo.tasks))
+    tasks = _tasks(inputs, output, found, shard)
     return _settled(tasks, found, asked, workforce, reporter or SilentReporter(), tell)
+
+
+def forecast_many(
+    inputs: Sequence[str | Path],
+    output: str | Path | None = None,
+    *,
+    preset: str,
+    jobs: int = 1,
+    cluster: str | None = None,
+    shard: str | None = None,
+    **options: Unpack[ConvertKeywords],
+) -> Forecast:
+    """What `convert_many` would take with the same arguments, from a probe of the engine; writes nothing.
+
+    A single file is what `inputs` may be, too. Raises what `convert_many` raises.
+    """
+    asked = ConvertOptions(**options)
+    check_options(asked)
+    workforce = Workforce(jobs, cluster)
+    workforce.check()
+    found = find_preset(preset)
+    is_one = len(inputs) == 1 and not Path(inputs[0]).is_dir()
+    if is_one:
+        refuse_other_than_file(Path(inputs[0]))
+        target = target_beside(Path(inputs[0]), None if output is None else Path(output), found.name)
+        tasks = [Task(Path(inputs[0]), target)]
+    else:
+        tasks = _tasks(inputs, output, found, shard)
+    with workforce.crew(_setup(found, asked)) as crew:
+        return forecast(tasks, asked, crew)
 
 
 def convert_shared(
@@ -109,6 +133,20 @@ def convert_shared(
     return replace(outcome.converted, seconds=time.monotonic() - started)
 
 
+def _tasks(
+    inputs: Sequence[str | Path], output: str | Path | None, preset: Preset, shard: str | None
+) -> list[Task]:
+    todo = plan([Path(path) for path in inputs], None if output is None else Path(output), preset.name)
+    for path, reason in todo.passed_over:
+        logger.warning("%s is passed over: %s", path, reason)
+    part = parse_shard(shard)
+    if part is None:
+        return todo.tasks
+    tasks = part.of(todo.tasks)
+    logger.info("part %d of %d: %d of %d files", part.index + 1, part.count, len(tasks), len(todo.tasks))
+    return tasks
+
+
 def _settled(
     tasks: Sequence[Task],
     preset: Preset,
@@ -141,13 +179,16 @@ def _outcomes(
             for task in tasks:
                 yield do(task, translator, options, NoteReporter(partial(_show, progress, task)))
         return
-    setup = Setup(preset, options, logging.getLogger("i2itool").getEffectiveLevel())
-    with workforce.crew(setup) as crew:
+    with workforce.crew(_setup(preset, options)) as crew:
         divided = divide(tasks, options, crew.size)
         for task, parts in divided.items():
             logger.info("%s is made in %d parts", task.source, len(parts))
         with Pool(crew, Backlog(tasks, retries=workforce.most_retries, divided=divided), progress) as pool:
             yield from pool.outcomes()
+
+
+def _setup(preset: Preset, options: ConvertOptions) -> Setup:
+    return Setup(preset, options, logging.getLogger("i2itool").getEffectiveLevel())
 
 
 def _show(progress: Progress, task: Task, kind: Kind, value: object) -> None:

@@ -29,12 +29,30 @@ class PartTask:
     part: Part
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeTask:
+    """Files of which some frames are to be converted, and timed."""
+
+    tasks: tuple[Task, ...]
+
+
 Work: TypeAlias = Task | PartTask
+Given: TypeAlias = Work | ProbeTask
+"""What a worker may be given."""
 
 
 def file_of(work: Work) -> Task:
     """The file that a piece of work belongs to."""
     return work.whole if isinstance(work, PartTask) else work
+
+
+def absolute(given: Given) -> Given:
+    """The same for a worker that stands in another folder."""
+    if isinstance(given, ProbeTask):
+        return ProbeTask(tuple(_absolute(task) for task in given.tasks))
+    if isinstance(given, PartTask):
+        return PartTask(_absolute(given.whole), given.part)
+    return _absolute(given)
 
 
 def divide(tasks: Sequence[Task], options: ConvertOptions, num_workers: int) -> dict[Task, list[Part]]:
@@ -56,6 +74,11 @@ def divide(tasks: Sequence[Task], options: ConvertOptions, num_workers: int) -> 
         if division is not None and len(division) > 1:
             divided[task] = parts_of(division)
     return divided
+
+
+def _absolute(task: Task) -> Task:
+    root = None if task.root is None else task.root.absolute()
+    return Task(task.source.absolute(), task.target.absolute(), root)
 
 
 def _division(task: Task, options: ConvertOptions, num_shares: float) -> tuple[int, ...] | None:
