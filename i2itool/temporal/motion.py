@@ -50,10 +50,10 @@ class Motion:
         stretch_y, stretch_x = size[0] / self.x.shape[0], size[1] / self.x.shape[1]
         return self.x * np.float32(stretch_x), self.y * np.float32(stretch_y)
 
-    def places(self, size: tuple[int, ...]) -> tuple[Field, Field]:
-        """Columns and rows that the pixels of a grid of `size` come from."""
+    def regridded(self, size: tuple[int, ...]) -> tuple[Field, Field]:
+        """The same way at the pixels of a grid of `size`, be it smaller or larger."""
         x, y = (regrid(field, size) for field in self.moves(size))
-        return _from_here(x, y)
+        return x, y
 
 
 def look_at(pixels: AnyPixels) -> Look:
@@ -71,16 +71,10 @@ def find_motion(current: Look, neighbour: Look) -> Motion | None:
     return Motion(*_without_wavering(*there), confidence)
 
 
-def pull(field: Field, places: tuple[Field, Field]) -> Field:
-    """Sample a field (h,w float32) at columns and rows; beyond its border it goes on as it ends."""
-    pulled = cv2.remap(field, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(pulled, np.float32)
-
-
-def _from_here(x: Field, y: Field) -> tuple[Field, Field]:
-    height, width = x.shape
-    columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-    return x + columns, y + rows[:, None]
+def pull(field: Field, way: tuple[Field, Field]) -> Field:
+    """Sample a field (h,w float32) where a way leads; beyond its border it goes on as it ends."""
+    how = cv2.INTER_LINEAR | cv2.WARP_RELATIVE_MAP
+    return np.asarray(cv2.remap(field, *way, how, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def _flow(start: Pixels, end: Pixels) -> tuple[Field, Field]:
@@ -93,6 +87,8 @@ def _flow(start: Pixels, end: Pixels) -> tuple[Field, Field]:
             for image in (start, end)
         )
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    # Of the preset's five the last two take a sixth of the time and gain next to nothing.
+    search.setVariationalRefinementIterations(3)
     found = search.calc(start, end, None)  # type: ignore[call-overload]  # None: no flow to begin with
     x, y = cv2.split(found[:height, :width])
     return np.asarray(x, np.float32), np.asarray(y, np.float32)
@@ -109,14 +105,19 @@ def _confidence(
     """Agreement of the two flows, and of the pictures along the way."""
     height, width = current.gray.shape
     x, y = there
-    places = _from_here(x, y)
-    error = _squares(x + pull(back[0], places), y + pull(back[1], places))
+    error = _squares(x + pull(back[0], there), y + pull(back[1], there))
     tolerance = _ERROR_PX**2 + _RELATIVE_ERROR**2 * (_squares(x, y) + _squares(*back))
-    tolerance += _FLAT_ERROR_PX**2 * np.exp(_slope(current.gray) / -(_FLAT_SLOPE**2))
-    difference = cv2.blur(_difference(current.rgb, neighbour.rgb, places), (3, 3))
-    confidence = np.exp(-error / (2 * tolerance) - np.square(difference) / (2 * _DIFFERENCE_LEVELS**2))
-    confidence[(places[0] < -1) | (places[0] > width) | (places[1] < -1) | (places[1] > height)] = 0
-    return np.asarray(confidence, np.float32)
+    tolerance += _FLAT_ERROR_PX**2 * _exp(_slope(current.gray) / -(_FLAT_SLOPE**2))
+    difference = cv2.blur(_difference(current.rgb, neighbour.rgb, there), (3, 3))
+    confidence = _exp(error / (-2 * tolerance) - np.square(difference) / (2 * _DIFFERENCE_LEVELS**2))
+    columns, rows = x + np.arange(width, dtype=np.float32), y + np.arange(height, dtype=np.float32)[:, None]
+    confidence[(columns < -1) | (columns > width) | (rows < -1) | (rows > height)] = 0
+    return confidence
+
+
+def _exp(field: Field) -> Field:
+    # Three times as fast as NumPy's.
+    return np.asarray(cv2.exp(field), np.float32)
 
 
 def _squares(x: Field, y: Field) -> Field:
@@ -129,10 +130,10 @@ def _slope(gray: Pixels) -> Field:
     return np.asarray(cv2.blur(_squares(np.asarray(x, np.float32), np.asarray(y, np.float32)), (5, 5)))
 
 
-def _difference(current: Pixels, neighbour: Pixels, places: tuple[Field, Field]) -> Field:
+def _difference(current: Pixels, neighbour: Pixels, way: tuple[Field, Field]) -> Field:
     """The largest difference of a channel at each pixel, in levels."""
     # OpenCV samples four channels several times as fast as three.
-    padded = cv2.cvtColor(neighbour, cv2.COLOR_RGB2RGBA)
-    pulled = cv2.remap(padded, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    padded, how = cv2.cvtColor(neighbour, cv2.COLOR_RGB2RGBA), cv2.INTER_LINEAR | cv2.WARP_RELATIVE_MAP
+    pulled = cv2.remap(padded, *way, how, borderMode=cv2.BORDER_REPLICATE)
     first, second, third, _ = cv2.split(cv2.absdiff(cv2.cvtColor(current, cv2.COLOR_RGB2RGBA), pulled))
     return np.asarray(cv2.max(cv2.max(first, second), third), np.float32)

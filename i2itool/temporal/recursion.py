@@ -26,7 +26,7 @@ _RESIDUAL_SECONDS, _AFFINE_SECONDS = 0.33, 0.67
 # counts by this share, or the sharpness itself would flicker.
 _MOST_GAIN, _GAIN_SHARE = 1.5, 0.2
 
-_Places = tuple[Field, Field]
+_Way = tuple[Field, Field]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +111,17 @@ class Recursion:
     ) -> tuple[Planes, Field]:
         """The mean of the coefficients; it would be the same for a picture that is made of them alone."""
         grid = parts.affine[0].shape
-        places = [neighbour.motion.places(grid) for neighbour in neighbours]
-        ages = [pull(item.memory.affine_age, there) for item, there in zip(neighbours, places, strict=True)]
+        ways = [neighbour.motion.regridded(grid) for neighbour in neighbours]
+        ages = [pull(item.memory.affine_age, there) for item, there in zip(neighbours, ways, strict=True)]
         sure = [coarsen(neighbour.motion.confidence, grid) for neighbour in neighbours]
         shares, age = _shares(ages, sure, seconds, self._affine_seconds)
         before = [neighbour.memory.affine for neighbour in neighbours]
-        return _mean(parts.affine, before, places, shares), age
+        return _mean(parts.affine, before, ways, shares), age
 
     def _residual_shares(self, neighbours: Sequence[Neighbour], seconds: float) -> tuple[list[Field], Field]:
         """The share of each neighbour in the residuals, on the work grid, and the age of their means."""
         sure = [neighbour.motion.confidence for neighbour in neighbours]
-        ages = [pull(item.memory.age, item.motion.places(item.memory.age.shape)) for item in neighbours]
+        ages = [pull(item.memory.age, item.motion.regridded(item.memory.age.shape)) for item in neighbours]
         return _shares(ages, sure, seconds, self._residual_seconds)
 
 
@@ -136,11 +136,9 @@ def _shares(
     return [one / age for one in kept], age
 
 
-def _mean(
-    today: Planes, before: Sequence[Planes], places: Sequence[_Places], shares: Sequence[Field]
-) -> Planes:
+def _mean(today: Planes, before: Sequence[Planes], ways: Sequence[_Way], shares: Sequence[Field]) -> Planes:
     mean = today.copy()
-    for planes, there, share in zip(before, places, shares, strict=True):
+    for planes, there, share in zip(before, ways, shares, strict=True):
         for new, now, old in zip(mean, today, planes, strict=True):
             new += share * (pull(old, there) - now)
     return mean
@@ -148,9 +146,9 @@ def _mean(
 
 def _mean_color(color: Planes, neighbours: Sequence[Neighbour], shares: Sequence[Field]) -> Planes:
     size = color[0].shape
-    places = [neighbour.motion.places(size) for neighbour in neighbours]
+    ways = [neighbour.motion.regridded(size) for neighbour in neighbours]
     finer = [refine(share, size) for share in shares]
-    return _mean(color, [neighbour.memory.color for neighbour in neighbours], places, finer)
+    return _mean(color, [neighbour.memory.color for neighbour in neighbours], ways, finer)
 
 
 def _remembered(
@@ -171,5 +169,5 @@ def _gain(energies: Sequence[Field], neighbours: Sequence[Neighbour]) -> Field:
     wanted, found = (window_mean(energy) + 1e-3 for energy in energies)
     gain = np.clip(np.sqrt(wanted / found), 1, _MOST_GAIN).astype(np.float32)
     share = (1 - _GAIN_SHARE) * coarsen(motion.confidence, gain.shape)
-    gain += share * (pull(memory.gain, motion.places(gain.shape)) - gain)
+    gain += share * (pull(memory.gain, motion.regridded(gain.shape)) - gain)
     return gain
