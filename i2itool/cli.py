@@ -16,6 +16,8 @@ INTERRUPTED = 130
 COMMANDS = {
     "train": ("i2itool.trainer.cli:command", "Fit a translator between two folders of pictures."),
     "distill": ("i2itool.trainer.distill_cli:command", "Teach a small network what a preset does."),
+    "adapt": ("i2itool.trainer.adapt_cli:command", "Teach a classifier of one domain to work in another."),
+    "classify": ("i2itool.commands.classify:command", "Name what pictures show."),
     "check": ("i2itool.trainer.check_cli:command", "Look at two folders before training on them."),
     "convert": ("i2itool.commands.convert:command", "Translate videos, pictures, and folders of them."),
     "verify": ("i2itool.commands.verify:command", "Check that a conversion kept all but the pixels."),

@@ -53,6 +53,14 @@ class Weights(_Table):
     sha256: _Sha256
 
 
+class Classifier(_Table):
+    """A network that names what pictures show: a `CoupledCritic32` of that width, and its names in order."""
+
+    width: Annotated[int, Field(ge=1)]
+    classes: Annotated[list[str], Field(min_length=2)]
+    weights: Weights
+
+
 class Training(_Table):
     """How the weights came to be.
 
@@ -89,6 +97,7 @@ class Preset(_Table):
     network: Network
     a2b: Weights | None = None
     b2a: Weights | None = None
+    classifier: Classifier | None = None
     training: Training | None = None
     work_size: Annotated[int, Field(ge=32)] | Literal["full"] | None = None
     folder: Path = Field(default=Path(), exclude=True)
@@ -130,13 +139,23 @@ def read_preset(folder: Path) -> Preset:
 def read_weights(preset: Preset, direction: Direction) -> bytes:
     """The bytes of a direction's safetensors file; raises PresetError if it is missing, absent or altered."""
     path = preset.weights_path(direction)
+    return _verified(path, getattr(preset, direction))
+
+
+def read_classifier(preset: Preset) -> bytes:
+    """The bytes of the classifier's safetensors file; raises PresetError as `read_weights` does."""
+    if preset.classifier is None:
+        raise PresetError(f"preset '{preset.name}' has no classifier", hint="`i2itool adapt` makes one")
+    return _verified(preset.folder / preset.classifier.weights.file, preset.classifier.weights)
+
+
+def _verified(path: Path, weights: Weights) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
         raise PresetError(
             f"cannot read {path}: {error.strerror}", hint="restore it, or import it anew"
         ) from error
-    weights: Weights = getattr(preset, direction)
     if hashlib.sha256(data).hexdigest() != weights.sha256:
         raise PresetError(f"{path} is damaged: its SHA-256 differs from preset.toml", hint="fetch it again")
     return data

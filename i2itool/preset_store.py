@@ -21,7 +21,7 @@ from i2itool.preset import (
     user_presets_folder,
     write_preset,
 )
-from i2itool.weights import load_network
+from i2itool.weights import load_classifier, load_network
 
 _SAMPLE_NAME = "sample.jpg"
 
@@ -37,7 +37,8 @@ def add_preset(name_or_path: str, name: str | None = None, *, overwrite: bool = 
     check_preset(preset)
     name = name or preset.name
     with new_preset_folder(user_presets_folder(), name, overwrite=overwrite) as folder:
-        files = [weights.file for weights in (preset.a2b, preset.b2a) if weights is not None]
+        names = None if preset.classifier is None else preset.classifier.weights
+        files = [weights.file for weights in (preset.a2b, preset.b2a, names) if weights is not None]
         for file in (*files, CARD_NAME, _SAMPLE_NAME):
             if (preset.folder / file).is_file():
                 shutil.copyfile(preset.folder / file, folder / file)
@@ -67,6 +68,8 @@ def check_preset(preset: Preset) -> None:
     """Read all weights of a preset into its network; raises PresetError if any is damaged or does not fit."""
     for direction in preset.directions:
         load_network(preset, direction)
+    if preset.classifier is not None:
+        load_classifier(preset)
 
 
 def check_preset_name(name: str) -> None:

@@ -19,6 +19,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "unet": {"width": 2, "depth": 5},
     "unit": {"width": 4, "blocks": 1},
     "unit2018": {"width": 4, "blocks": 1},
+    "unit32": {"width": 4},
 }
 
 

@@ -21,6 +21,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "unet": {"width": 1, "depth": 5},
     "unit": {"width": 2, "blocks": 1},
     "unit2018": {"width": 2, "blocks": 1},
+    "unit32": {"width": 2},
 }
 
 

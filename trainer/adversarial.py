@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn, optim
 from torch.utils.checkpoint import checkpoint
 
+from i2itool.preset import Direction
+
 from .augment import augment
 from .config import AdamRecipe, TrainConfig
 from .data import Batch
@@ -73,7 +75,7 @@ class AdversarialTask:
 
     def _average(self) -> None:
         for name, average in self.averages.items():
-            average.update(self.generators[name])
+            average.update(self.networks[name])
 
     def _descend(self, optimiser: str, parts: Iterable[tuple[Tensor, Losses]]) -> Losses:
         """One update by the mean gradient of `parts`, each an objective and the losses in it; their means.
@@ -93,6 +95,18 @@ class AdversarialTask:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    def translators(self) -> dict[Direction, nn.Module]:
+        """The averaged generators; a method makes them of its own."""
+        raise NotImplementedError
+
+    def examinee(self) -> nn.Module:
+        """A to B: what most methods are after."""
+        return self.translators()["a2b"]
+
+    def classifier(self) -> nn.Module | None:
+        """None: most methods only translate."""
+        return None
 
     def state(self) -> dict[str, Any]:
         """Networks, averages, optimisers and pools."""

@@ -18,9 +18,9 @@ from i2itool.preset import PresetName
 from .complaints import complaint
 from .defaults import DEFAULTS, merge
 
-Method = Literal["cyclegan", "unit", "unit2018", "distill"]
+Method = Literal["cyclegan", "unit", "unit2018", "distill", "adapt"]
 GanLoss = Literal["lsgan", "vanilla", "wgangp"]
-Metric = Literal["kid", "psnr", "ssim", "map_accuracy"]
+Metric = Literal["kid", "psnr", "ssim", "map_accuracy", "source_accuracy"]
 
 
 class _Table(BaseModel):
@@ -47,7 +47,7 @@ class _Weights(_Table):
         if not isinstance(value, dict):
             return value
         return {
-            key: {"start": weight, "end": weight} if isinstance(weight, int | float) else weight
+            key: {"start": weight, "end": weight} if type(weight) in (int, float) else weight
             for key, weight in value.items()
         }
 
@@ -92,6 +92,23 @@ class DistillRecipe(_Weights):
     adversarial: Ramp = Ramp(start=0.2, end=0.2)
     teacher: str = ""
     features: str | None = None
+
+
+class AdaptRecipe(_Weights):
+    """UNIT's objective for domain adaptation; `likelihood` and `features` are sums over a picture.
+
+    names_translated: of naming the translations of A, too; not in the paper.  classes: the names, in the
+    order of the classifier.  invert: show pictures of B as negatives as often as not.
+    """
+
+    adversarial: Ramp = Ramp(start=1, end=1)
+    kl: Ramp = Ramp(start=1e-4, end=1e-4)
+    likelihood: Ramp = Ramp(start=1e-3, end=1e-3)
+    features: Ramp = Ramp(start=1e-4, end=1e-4)
+    names: Ramp = Ramp(start=10, end=10)
+    names_translated: Ramp = Ramp(start=0, end=0)
+    classes: tuple[str, ...] = ()
+    invert: bool = False
 
 
 class GeneratorRecipe(_Table):
@@ -170,6 +187,7 @@ class TrainConfig(_Table):
     unit: UnitWeights = UnitWeights()
     unit2018: Unit2018Weights = Unit2018Weights()
     distill: DistillRecipe = DistillRecipe()
+    adapt: AdaptRecipe = AdaptRecipe()
     gan: GanLoss = "lsgan"
     pool_size: int = Field(default=50, ge=0)
     augment: bool = False
@@ -206,6 +224,7 @@ TRAINABLE: dict[Method, tuple[str, ...]] = {
     "unit": ("unit",),
     "unit2018": ("unit2018",),
     "distill": ("resnet", "light", "unet"),
+    "adapt": ("unit32",),
 }
 
 

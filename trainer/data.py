@@ -5,7 +5,7 @@ What a batch holds is a function of the seed and the step alone: no worker, no r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,11 +164,12 @@ class UnpairedData:
 
     def samples(self, count: int) -> Batch:
         """`count` fixed pairs for previews: pictures spread over each folder, cropped in the middle."""
-        stacks = []
-        for folder in (self.a, self.b):
-            indices = np.linspace(0, len(folder) - 1, count).round().astype(int)
-            stacks.append(np.stack([self._middle(folder.picture(int(index))) for index in indices]))
-        return Batch(a=to_network(stacks[0]), b=to_network(stacks[1]))
+        spread = [np.linspace(0, len(folder) - 1, count).round().astype(int) for folder in (self.a, self.b)]
+        return Batch(self.middles(self.a, spread[0]), self.middles(self.b, spread[1]))
+
+    def middles(self, folder: PictureFolder, indices: Iterable[int]) -> Tensor:
+        """Pictures of a folder, cropped in the middle: N,3,crop,crop float32 in [-1, 1]."""
+        return to_network(np.stack([self._middle(folder.picture(int(index))) for index in indices]))
 
     def _middle(self, picture: Pixels) -> Pixels:
         top, left = ((size - self.crop_px) // 2 for size in picture.shape[:2])

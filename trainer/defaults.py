@@ -32,6 +32,17 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "critic": {"width": 32, "depth": 3},
         "adam": {"rate": 5e-4, "policy": "cosine"},
     },
+    "adapt": {
+        "steps": 20_000,
+        "crop_px": 32,
+        "load_px": 32,
+        "batch_size": 64,
+        "flip": False,
+        "generator": {"name": "unit32", "hyper": {"width": 96}},
+        "critic": {"width": 64, "depth": 4},
+        "adam": {"rate": 2e-4, "weight_decay": 5e-4},
+        "metric": "source_accuracy",
+    },
 }
 
 

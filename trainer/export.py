@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from i2itool.errors import OutputError
 from i2itool.frames import Pixels
 from i2itool.pictures import write_picture
-from i2itool.preset import Domains, Network, Preset, Training, write_preset
+from i2itool.preset import Classifier, Domains, Network, Preset, Training, write_preset
 from i2itool.weights import save_weights
 
 from .config import TrainConfig
@@ -26,8 +26,11 @@ def export_preset(
     step: int,
     sample: Pixels,
     provenance: Provenance,
+    classifier: nn.Module | None = None,
 ) -> Preset:
     """Write the generators of both directions, preset.toml, a card and a sample to `folder`.
+
+    A classifier, where there is one, goes beside them.
 
     preset.toml goes last: a preset without it is not found, so a broken export is never taken for one.
     sample: H,W,3 uint8 RGB, a preview grid.  Raises OutputError if something cannot be written.
@@ -44,6 +47,7 @@ def export_preset(
             domains=Domains(a=config.domain_a, b=config.domain_b),
             network=Network(name=config.generator.name, hyper=config.generator.hyper),
             training=_training(config, step, provenance),
+            classifier=_write_classifier(folder, classifier, config),
             work_size=config.work_size,
             folder=folder,
             a2b=weights.get("a2b"),
@@ -55,6 +59,13 @@ def export_preset(
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from error
     return preset
+
+
+def _write_classifier(folder: Path, network: nn.Module | None, config: TrainConfig) -> Classifier | None:
+    if network is None:
+        return None
+    weights = save_weights(folder / "classifier.safetensors", _tensors(network, config))
+    return Classifier(width=config.critic.width, classes=list(config.adapt.classes), weights=weights)
 
 
 def _tensors(network: nn.Module, config: TrainConfig) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from .choice import Choice
 from .config import TrainConfig
 from .data import UnpairedData
 from .diary import open_diary
-from .holdout import Holdout
+from .holdout import Examiner
 from .interrupt import interruption
 from .processes import OneProcess, Processes
 from .provenance import trace
@@ -38,7 +38,7 @@ def fit(
     device: torch.device,
     reporter: Reporter,
     stop_on_alarm: bool = False,
-    holdout: Holdout | None = None,
+    holdout: Examiner | None = None,
     processes: Processes | None = None,
 ) -> Preset:
     """Train from the last checkpoint of `run`, or from the start, and export the preset.

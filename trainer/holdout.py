@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,6 +25,14 @@ from .config import Metric
 MOST_PICTURES = 64
 # KID's estimate needs some on each side.
 LEAST_FOR_KID = 4
+
+
+class Examiner(Protocol):
+    """What tells how good a step is, by pictures that the training does not see."""
+
+    def score(self, network: nn.Module, device: torch.device) -> dict[str, float]:
+        """Scores by name, of the network that a method calls its examinee."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,3 +27,12 @@ def initialise_kaiming(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def initialise_xavier(network: nn.Module, *, bias: float = 0.1) -> None:
+    """Draw convolution weights by Glorot and Bengio 2010, for ReLU; of UNIT's classifier."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight, nn.init.calculate_gain("relu"))
+            if module.bias is not None:
+                nn.init.constant_(module.bias, bias)

@@ -13,7 +13,8 @@ from i2itool.preset import Direction
 
 from .data import Batch
 
-_HEADER_PX = 22
+# Of a row of titles, and of the side of a picture below it.
+_HEADER_PX, _LEAST_PX = 22, 64
 
 
 Translators = dict[Direction, nn.Module]
@@ -35,11 +36,13 @@ def render_preview(translators: Translators, samples: Batch, device: torch.devic
     else:
         columns |= {"B": b}
     size = a.shape[-1]
+    zoom = -(-_LEAST_PX // size)
     drawn = []
     for title, pictures in columns.items():
-        header = np.full((_HEADER_PX, size, 3), 255, np.uint8)
+        header = np.full((_HEADER_PX, size * zoom, 3), 255, np.uint8)
         cv2.putText(header, title, (4, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
-        drawn.append(np.concatenate([header, *to_pixels(pictures, height=size, width=size)]))
+        shown = to_pixels(pictures, height=size, width=size).repeat(zoom, 1).repeat(zoom, 2)
+        drawn.append(np.concatenate([header, *shown]))
     return np.concatenate(drawn, axis=1)
 
 

@@ -114,6 +114,34 @@ def make_student_recipe(
     return make_config({}, table)
 
 
+def make_adaptation_recipe(
+    folders: tuple[Path, Path], classes: tuple[str, ...], flags: Mapping[str, Any], *, device: torch.device
+) -> TrainConfig:
+    """The recipe of a classifier of these classes, from the flags of `i2itool adapt` (None: not given).
+
+    Raises TrainingError or OptionError.
+    """
+    table: dict[str, Any] = {
+        **{name: flags[name] for name in ("name", "steps", "batch_size", "seed", "eval_every")},
+        **{name: flags[name] for name in ("preview_every", "checkpoint_every")},
+        "method": "adapt",
+        "domain_a": folders[0].name,
+        "domain_b": folders[1].name,
+        "precision": _best_precision(device) if flags["precision"] == "auto" else flags["precision"],
+        "generator": {"hyper": _given({"width": flags["width"]})},
+        "critic": {"width": flags["critic_width"]},
+        "adam": {"rate": flags["lr"]},
+        "adapt": {
+            "names": flags["lambda_names"],
+            "names_translated": flags["lambda_names_translated"],
+            "features": flags["lambda_features"],
+            "classes": classes,
+            "invert": flags["invert"],
+        },
+    }
+    return make_config({}, table)
+
+
 def _given(table: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in table.items() if value is not None}
 

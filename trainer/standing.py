@@ -15,7 +15,7 @@ from .choice import Choice
 from .config import TrainConfig
 from .data import Batch
 from .export import export_preset
-from .holdout import Holdout
+from .holdout import Examiner
 from .preview import Translators, render_preview
 from .processes import Processes
 from .provenance import Provenance
@@ -71,12 +71,12 @@ class Standing:
             save_checkpoint(self.run.checkpoints, done, state | {"choice": self.choice.state()})
             drop_best(self.run.checkpoints, but=self.choice.step)
 
-    def evaluate(self, done: int, holdout: Holdout, device: torch.device) -> dict[str, float]:
+    def evaluate(self, done: int, holdout: Examiner, device: torch.device) -> dict[str, float]:
         """The scores of step `done` by name; the best so far is kept."""
-        translators = self.task.translators()
-        scores = holdout.score(translators["a2b"], device)
+        scores = holdout.score(self.task.examinee(), device)
         is_best = self.choice.see(done, scores[self.config.metric], self.config.adam)
         if is_best and self.writes:
+            translators = self.task.translators()
             weights = {direction: network.state_dict() for direction, network in translators.items()}
             save_best(self.run.checkpoints, done, {"scores": scores, "weights": weights})
         return scores
@@ -92,5 +92,11 @@ class Standing:
             provenance = dataclasses.replace(provenance, scores=best["scores"])
         sample = render_preview(translators, samples, device)
         return export_preset(
-            self.run.preset, translators, self.config, step=step, sample=sample, provenance=provenance
+            self.run.preset,
+            translators,
+            self.config,
+            step=step,
+            sample=sample,
+            provenance=provenance,
+            classifier=self.task.classifier(),
         )

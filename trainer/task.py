@@ -32,6 +32,14 @@ class Task(Protocol):
         """The generators as `i2itool.networks.build` makes them, with averaged weights, in eval mode."""
         ...
 
+    def examinee(self) -> nn.Module:
+        """The network that held-out pictures are shown to; averaged and in eval mode, too."""
+        ...
+
+    def classifier(self) -> nn.Module | None:
+        """What the preset names pictures by; None if it only translates."""
+        ...
+
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on: nested dicts and lists of tensors and numbers."""
         ...

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from i2itool.errors import PresetError, TrainingError
 from i2itool.networks import build, multiple_of
+from i2itool.networks.adaptation import SIZE_PX
 from i2itool.preset import Direction
 
+from .adapt import AdaptTask
 from .config import TrainConfig
 from .cyclegan import CycleGanTask
 from .distill import DistillTask
@@ -25,6 +27,7 @@ TASKS: dict[str, Callable[[TrainConfig, torch.device], Task]] = {
     "unit": UnitTask,
     "unit2018": Unit2018Task,
     "distill": DistillTask,
+    "adapt": AdaptTask,
 }
 
 
@@ -52,6 +55,10 @@ def refuse_impossible(config: TrainConfig) -> None:
         multiple = multiple_of(build(config.generator.name, **config.generator.hyper))
     except PresetError as error:
         raise TrainingError(error.message, hint=error.hint) from error
+    if config.method == "adapt":
+        if (config.crop_px, config.load_px) != (SIZE_PX, SIZE_PX):
+            raise TrainingError(f"a classifier is adapted on pictures of {SIZE_PX} px")
+        return
     if config.crop_px % multiple:
         raise TrainingError(f"the crop of {config.crop_px} px must be a multiple of {multiple}")
     least_px = 4 * 2**config.critic.depth if config.method != "unit" else 2 * multiple

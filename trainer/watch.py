@@ -19,7 +19,14 @@ logger = logging.getLogger("i2itool.trainer")
 
 # Loss of a critic that cannot tell real from fake: by CycleGAN's loss, or by method.
 # A Wasserstein critic has no such level and is not watched.
-CHANCE = {"lsgan": 0.25, "vanilla": math.log(2), "unit": 2 * math.log(2), "unit2018": 1.5, "distill": 0.25}
+CHANCE = {
+    "lsgan": 0.25,
+    "vanilla": math.log(2),
+    "unit": 2 * math.log(2),
+    "unit2018": 1.5,
+    "distill": 0.25,
+    "adapt": 2 * math.log(2),
+}
 # A critic this far below chance over a window has stopped teaching the generator.
 SATURATED_SHARE = 0.05
 WINDOW_STEPS = 300

@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast, get_args
 from torch import Tensor, nn
 
 from i2itool.errors import PresetError
+from i2itool.networks.adaptation import Unit32Translator
 from i2itool.networks.blocks import Norm, Upsample
 from i2itool.networks.cyclegan import ResnetGenerator, UnetGenerator
 from i2itool.networks.light import LightGenerator
@@ -30,6 +31,7 @@ GENERATORS: dict[str, Callable[..., nn.Module]] = {
     "unet": UnetGenerator,
     "unit": UnitTranslator,
     "unit2018": Unit2018Vae,
+    "unit32": Unit32Translator,
 }
 
 
@@ -41,7 +43,7 @@ _SMALLEST = {"blocks": 0, "shared_blocks": 0, "depth": 5}  # a U-Net has five le
 def build(name: str, **hyper: Any) -> nn.Module:  # Any: each generator has hyper-parameters of its own
     """Make the generator `name` with fresh weights; it follows the `Generator` protocol.
 
-    name: resnet, light, unet, unit or unit2018.  hyper: keyword arguments of its class.
+    name: resnet, light, unet, unit, unit2018 or unit32.  hyper: keyword arguments of its class.
     Raises PresetError for an unknown name, a hyper-parameter that the generator does not have, or an
     impossible value of one.
     """

@@ -45,6 +45,7 @@ def make_tiny_config() -> Callable[..., TrainConfig]:
     def make(method: str, **changes: Any) -> TrainConfig:  # Any: any setting of the recipe
         hyper = {"cyclegan": {"width": 4, "blocks": 1}, "unit": {"width": 4, "blocks": 1, "shared_blocks": 1}}
         hyper["unit2018"] = {"width": 4, "blocks": 1}
+        hyper["adapt"] = {"width": 4}
         hyper["distill"] = {"width": 4, "blocks": 1, "factor": 4}
         tiny: dict[str, Any] = {
             "method": method,

@@ -118,7 +118,8 @@ def test_the_page_works_in_a_browser(run: RunFolder, tmp_path: Path) -> None:
         assert "step 6 of 6, done" in page
         names = re.findall(r'<polyline [^>]*data-name="(\w+)"', page)
         assert {"G_A", "G_B", "D_A", "D_B", "cycle_A", "idt_B"} <= set(names)
-        assert "NaN" not in page
+        # Pictures are letters, too, and may spell anything.
+        assert "NaN" not in re.sub(r"data:[^\"]+", "", page)
     shown = [re.search(r'<img id="preview"[^>]*src="(data:[^"]+)"', page) for page in (last, first)]
     assert shown[0] is not None
     assert shown[1] is not None
