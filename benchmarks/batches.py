@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -122,15 +123,23 @@ def speed(arguments: argparse.Namespace, root: Path) -> None:
         f"{one.seconds / two.seconds:.2f} times as fast"
     )
     print(f"different outputs: {num_different(root / 'one', root / 'two')} of {arguments.clips}")
-    # A line through the seconds of a file over its frames.
-    frames, seconds = (
-        np.array([float(str(line[key])) for line in one.told]) for key in ("num_frames", "seconds")
+
+
+def costs(arguments: argparse.Namespace, root: Path) -> None:
+    """What a file costs beside its frames, and what a task costs whoever hands it out."""
+    preset = write_tiny_preset(root / "preset")
+    words = (str(root / "in"), "--preset", preset)
+    write_clips(root / "in", [2 if i % 2 else 22 for i in range(arguments.clips)], (640, 360))
+    convert(*words, "-o", str(root / "first"))
+    told = convert(*words, "-o", str(root / "out")).told
+    short, long = (
+        statistics.median(float(str(line["seconds"])) for line in told if line["num_frames"] == n)
+        for n in (2, 22)
     )
-    slope, overhead = np.polyfit(frames, seconds, 1)
-    print(f"one worker: {slope * 1000:.0f} ms a frame and {overhead * 1000:.0f} ms a file")
-    idle = convert(*words, "-o", str(root / "one"), cores="0")
-    print(f"all there already: {idle.seconds:.1f} s, which is Ray, the network and the engine being loaded")
-    head(root, arguments.preset)
+    frame = (long - short) / 20
+    rest = short - 2 * frame
+    print(f"640x360, a tiny network: {frame * 1000:.0f} ms a frame, {rest * 1000:.0f} ms a file")
+    head(root, preset)
 
 
 def head(root: Path, preset: str) -> None:
@@ -201,12 +210,13 @@ def main() -> None:
     fast = commands.add_parser("speed")
     fast.add_argument("--clips", type=int, default=40)
     fast.add_argument("--preset", default="day2night")
+    commands.add_parser("costs").add_argument("--clips", type=int, default=40)
     killing = commands.add_parser("kills")
     killing.add_argument("--kills", type=int, default=10)
     killing.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        (speed if arguments.command == "speed" else kills)(arguments, Path(name))
+        {"speed": speed, "costs": costs, "kills": kills}[arguments.command](arguments, Path(name))
 
 
 if __name__ == "__main__":

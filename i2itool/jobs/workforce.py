@@ -9,9 +9,10 @@ from typing import Any
 
 from i2itool.errors import OptionError
 from i2itool.jobs.backlog import DEFAULT_RETRIES
-from i2itool.jobs.cluster import Cluster, joined
+from i2itool.jobs.cluster import Cluster
 from i2itool.jobs.pool import Crew
 from i2itool.jobs.processes import Processes
+from i2itool.jobs.seats import joined
 from i2itool.jobs.worker import Setup
 
 

@@ -387,6 +387,34 @@ def test_a_file_whose_worker_was_killed_is_made_by_another(start: Start, make_cl
     assert process.returncode == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limits on files")
+def test_what_finds_no_room_fails_and_the_next_run_makes_it(make_clip: MakeClip) -> None:
+    import resource
+
+    Path("in").mkdir()
+    make_clip("in/a.mkv", width=160, height=120, pts=range(120))
+    make_clip("in/b.mkv", pts=range(3))
+    # As of a full disk, of which every worker has as much left.
+    room = 60_000
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    words = command("in", "-o", "out", "--jobs", "2", "--retries", "1", "--json", "-q")
+    full = subprocess.run(words, capture_output=True, text=True, check=False, preexec_fn=limit)
+    told = {Path(line["input"]).name: line for line in map(json.loads, full.stdout.splitlines())}
+    assert {name: line["status"] for name, line in told.items()} == {"a.mkv": "failed", "b.mkv": "done"}
+    assert (told["a.mkv"]["exit_code"], full.returncode) == (6, 1)
+    assert "Traceback" not in full.stderr
+    # It would fail again: only deaths are a reason to try.
+    assert "tried again" not in full.stderr
+    assert [path for path in files("out") if not Path(path).name.startswith(".")] == ["b.mkv"]
+    made = Path("out/b.mkv").stat().st_mtime_ns
+    assert batch("in", jobs=2) == {"a.mkv": "done", "b.mkv": "skipped"}
+    assert Path("out/b.mkv").stat().st_mtime_ns == made
+    assert files("out") == {"a.mkv", "b.mkv"}
+
+
 def parts_under_way() -> list[str]:
     """Parts of a video that workers have begun, with the pieces that are finished."""
     return [str(path) for path in Path().glob(".a_tiny.mp4.part*.i2itool/*.packets")]

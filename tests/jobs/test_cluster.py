@@ -27,7 +27,7 @@ MakeClip = Callable[..., Path]
 # Starts a cluster as `--cluster local` does, and keeps it until standard input ends.
 HOST = """
 import sys
-from i2itool.jobs.cluster import joined
+from i2itool.jobs.seats import joined
 
 with joined("local", jobs=2, device="cpu") as seats:
     import ray
@@ -230,7 +230,7 @@ def test_without_ray_the_error_says_what_to_install(
 ) -> None:
     make_preset("tiny")
     write_picture(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
-    monkeypatch.setattr("i2itool.jobs.cluster.find_spec", lambda name: None)
+    monkeypatch.setattr("i2itool.jobs.seats.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"i2itool\[cluster\]"):
         convert_many([tmp_path / "a.png"], tmp_path / "out", preset="tiny", cluster="local")
 
