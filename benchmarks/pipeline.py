@@ -29,7 +29,7 @@ from i2itool.translator import Translator
 from i2itool.video.planes import RgbReader, RgbWriter
 from i2itool.video.reader import VideoReader
 
-SIZE = 1920, 1080
+SIZE = 1080, 1920
 OPTIONS = ConvertOptions(codec="h264", crf=18, encoder_preset="veryfast", smooth="off")
 
 
@@ -68,11 +68,11 @@ def main() -> None:
         costs(source)
 
 
-def make_clip(clip: Path, target: Path, num_frames: int) -> None:
-    """The first frames of `clip` at 1080p; from its beginning again if it is too short."""
+def make_clip(clip: Path, target: Path, num_frames: int, size: tuple[int, int] = SIZE) -> None:
+    """The first frames of `clip` at a size (height, width); from its beginning again if it is too short."""
     with av.open(str(target), "w") as output:
         stream = output.add_stream("libx264", rate=25, options={"crf": "18", "preset": "veryfast"})
-        stream.width, stream.height = SIZE
+        stream.height, stream.width = height, width = size
         stream.pix_fmt = "yuv420p"
         tick = stream.codec_context.time_base = Fraction(1, 25)
         made = 0
@@ -81,7 +81,7 @@ def make_clip(clip: Path, target: Path, num_frames: int) -> None:
                 for frame in source.decode(video=0):
                     if made == num_frames:
                         break
-                    scaled = frame.reformat(*SIZE, format="yuv420p")
+                    scaled = frame.reformat(width, height, format="yuv420p")
                     scaled.pts, scaled.time_base = made, tick
                     output.mux(stream.encode(scaled))
                     made += 1

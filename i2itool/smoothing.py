@@ -63,8 +63,11 @@ def passing(
     """
     smoothing = smoothing_of(options, translator.device)
     if smoothing is None:
-        with _ahead(frames, translator, lambda read: _in_batches(read, translator)) as done:
-            yield (Passed(replace(frame, pixels=pixels)) for frame, pixels in done)
+        reduction = Reduction(translator)
+        with _ahead(
+            reduction.reduced(frames), translator, lambda read: _in_batches(read, translator)
+        ) as done:
+            yield (Passed(reduction.enlarged(replace(frame, pixels=pixels))) for frame, pixels in done)
         return
     with _smoothed(frames, translator, options, smoothing, state) as passed:
         yield passed
