@@ -109,7 +109,9 @@ def _confidence(
     tolerance = _ERROR_PX**2 + _RELATIVE_ERROR**2 * (_squares(x, y) + _squares(*back))
     tolerance += _FLAT_ERROR_PX**2 * _exp(_slope(current.gray) / -(_FLAT_SLOPE**2))
     difference = cv2.blur(_difference(current.rgb, neighbour.rgb, there), (3, 3))
-    confidence = _exp(error / (-2 * tolerance) - np.square(difference) / (2 * _DIFFERENCE_LEVELS**2))
+    confidence = _exp(
+        error / (-2 * tolerance) - difference * difference / np.float32(2 * _DIFFERENCE_LEVELS**2)
+    )
     columns, rows = x + np.arange(width, dtype=np.float32), y + np.arange(height, dtype=np.float32)[:, None]
     confidence[(columns < -1) | (columns > width) | (rows < -1) | (rows > height)] = 0
     return confidence
