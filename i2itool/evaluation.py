@@ -83,34 +83,46 @@ def evaluate(
     if features is not None and min(len(paths_a), len(paths_b)) < 4:
         raise InputError("KID needs at least four pictures of each domain")
     counterparts = {path.relative_to(folder_b).with_suffix(""): path for path in paths_b}
-    correlations: list[float] = []
-    pairs: list[tuple[float, ...]] = []
-    of_a, of_fake, of_b = _Rows(features), _Rows(features), _Rows(features)
+    translations, of_b = _Translations(features), _Rows(features)
 
     reporter.start("evaluate", len(paths_a) + len(paths_b), unit="pictures")
     try:
         for path in paths_a:
             real = _read(path, size_px)
-            fake = translator.translate(real[None])[0]
-            correlations.append(luma_correlation(real, fake))
             counterpart = counterparts.get(path.relative_to(folder_a).with_suffix(""))
-            if counterpart is not None:
-                pairs.append(_score_pair(real, fake, _like(_read(counterpart, size_px), real)))
-            of_a.add(real)
-            of_fake.add(fake)
+            truth = None if counterpart is None else _like(_read(counterpart, size_px), real)
+            translations.add(real, translator.translate(real[None])[0], truth)
             reporter.advance()
         for path in paths_b:
             of_b.add(_read(path, size_px))
             reporter.advance()
     finally:
         reporter.finish()
-    return Scores(
-        num_a=len(paths_a),
-        num_b=len(paths_b),
-        luma_correlation=float(np.mean(correlations)),
-        kid=None if features is None else _score_kid(of_a.stacked(), of_fake.stacked(), of_b.stacked()),
-        paired=_mean_pair(pairs),
-    )
+    return translations.scores(of_b, len(paths_b))
+
+
+class _Translations:
+    """Gathers what is measured of each picture of A and of its translation."""
+
+    def __init__(self, features: MobileNetV2 | None) -> None:
+        self._of_a, self._of_fake = _Rows(features), _Rows(features)
+        self._has_features = features is not None
+        self._correlations: list[float] = []
+        self._pairs: list[tuple[float, ...]] = []
+
+    def add(self, real: Pixels, fake: Pixels, truth: Pixels | None) -> None:
+        self._correlations.append(luma_correlation(real, fake))
+        if truth is not None:
+            self._pairs.append(_score_pair(real, fake, truth))
+        self._of_a.add(real)
+        self._of_fake.add(fake)
+
+    def scores(self, of_b: _Rows, num_b: int) -> Scores:
+        kid = None
+        if self._has_features:
+            kid = _score_kid(self._of_a.stacked(), self._of_fake.stacked(), of_b.stacked())
+        correlation = float(np.mean(self._correlations))
+        return Scores(len(self._correlations), num_b, correlation, kid, _mean_pair(self._pairs))
 
 
 class _Rows:

@@ -180,7 +180,6 @@ def command(
     from i2itool.console import open_reporter
     from i2itool.device import resolve_device
 
-    from .data import find_folders
     from .fit import fit
     from .material import open_held_out, open_material
     from .processes import open_processes
@@ -188,11 +187,7 @@ def command(
     from .run import RunFolder
     from .tasks import refuse_impossible
 
-    root = a or dataroot
-    if root is None or (a is not None and dataroot is not None):
-        raise click.UsageError("give two folders A and B, or one ROOT that holds both")
-    folder_a, folder_b = find_folders(root, b)
-    folders = (folder_a, folder_b) if direction in ("a2b", "AtoB") else (folder_b, folder_a)
+    folders = _folders(a, b, dataroot, direction)
     flags["generator"] = GENERATOR_ALIASES.get(flags["generator"], flags["generator"])
     processes, where = open_processes(resolve_device(device))
     config = make_recipe(folders, flags, file, device=where, processes=processes.count)
@@ -218,6 +213,17 @@ def command(
     )
     if processes.rank == 0:
         click.echo(f"wrote {preset.folder}")
+
+
+def _folders(a: Path | None, b: Path | None, dataroot: Path | None, direction: str) -> tuple[Path, Path]:
+    """Those of the domain to translate and of the one to arrive at."""
+    from .data import find_folders
+
+    root = a or dataroot
+    if root is None or (a is not None and dataroot is not None):
+        raise click.UsageError("give two folders A and B, or one ROOT that holds both")
+    folder_a, folder_b = find_folders(root, b)
+    return (folder_a, folder_b) if direction in ("a2b", "AtoB") else (folder_b, folder_a)
 
 
 def _print_dry_run(config: TrainConfig, device: torch.device) -> None:

@@ -27,6 +27,22 @@ GENERATORS: dict[str, dict[str, Any]] = {
     "unet-256": {"name": "unet", "hyper": {"depth": 8}},
     "unet-128": {"name": "unet", "hyper": {"depth": 7}},
 }
+# Flags that go into the recipe as they are, by the same names.
+SAME_IN_THE_RECIPE = (
+    *(
+        "method",
+        "name",
+        "steps",
+        "crop_px",
+        "load_px",
+        "batch_size",
+        "seed",
+        "gan",
+        "pool_size",
+        "accumulate",
+    ),
+    *("preview_every", "checkpoint_every", "eval_every", "metric", "export", "temporal_noise"),
+)
 # CycleGAN's own schedule, in passes over the larger folder.
 EPOCHS, EPOCHS_DECAY = 100, 100
 
@@ -48,15 +64,7 @@ def make_recipe(
     generator = dict(GENERATORS.get(flags["generator"] or "", {}))
     hyper = {name: flags[name] for name in ("width", "blocks", "upsample")}
     table: dict[str, Any] = {
-        **{
-            name: flags[name]
-            for name in ("method", "name", "steps", "crop_px", "load_px", "batch_size", "seed")
-        },
-        **{
-            name: flags[name]
-            for name in ("gan", "pool_size", "accumulate", "preview_every", "checkpoint_every")
-        },
-        **{name: flags[name] for name in ("eval_every", "metric", "export", "temporal_noise")},
+        **{name: flags[name] for name in SAME_IN_THE_RECIPE},
         "processes": processes,
         "flip": False if flags["no_flip"] else None,
         "recompute": flags["recompute"] or None,
