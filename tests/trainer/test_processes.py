@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from i2itool.trainer.checkpoint import load_checkpoint
 from i2itool.trainer.config import TrainConfig
 from i2itool.trainer.cyclegan import CycleGanTask
@@ -20,6 +22,7 @@ from i2itool.trainer.fit import fit
 from i2itool.trainer.run import RunFolder
 from safetensors.torch import load_file
 
+from i2itool.cli import main
 from i2itool.console import SilentReporter
 from i2itool.errors import TrainingError
 
@@ -137,3 +140,66 @@ def test_two_processes_train_as_one_with_twice_the_batch_and_resume_to_the_same_
     data, run = open_data(folders, alone), RunFolder(two / "whole")
     with pytest.raises(TrainingError, match="processes 2 -> 1"):
         fit(alone, data, run, device=CPU, reporter=SilentReporter())
+
+
+# The command, as docs/training.md has it for several machines: here both are this one.
+MACHINE = "-m torch.distributed.run --nnodes 2 --nproc-per-node 1 --master-addr 127.0.0.1"
+TINY = (
+    "--steps 2 --size 32 --load-size 36 --width 4 --blocks 1 --critic-width 4 --critic-depth 2 --pool-size 2"
+    " --precision fp32 --checkpoint-every 1 --preview-every 2 --quiet"
+)
+
+
+def train_on(rank: int, port: int, folders: tuple[Path, Path], run: Path) -> subprocess.Popen[str]:
+    """What one of two machines is told to do."""
+    here = [*MACHINE.split(), "--master-port", str(port), "--node-rank", str(rank)]
+    what = ["-m", "i2itool", "train", *map(str, folders), "--name", "tiny", "--out", str(run), *TINY.split()]
+    return subprocess.Popen(
+        [sys.executable, *here, *what],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_two_machines_train_one_preset_and_one_alone_does_not_go_on_with_it(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    if find_spec("lightning_fabric") is None:
+        pytest.skip("needs lightning-fabric (the extra 'distributed')")
+    run = tmp_path / "run"
+    for _ in range(5):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        machines = [train_on(rank, port, folders, run) for rank in (0, 1)]
+        said = [machine.communicate(timeout=250)[1] for machine in machines]
+        # Somebody else may have taken the port meanwhile.
+        if not any("EADDRINUSE" in text for text in said):
+            break
+    assert [machine.returncode for machine in machines] == [0, 0], said
+    assert (run / "preset/preset.toml").is_file()
+    state = load_checkpoint(run / "checkpoints/step-00000002.safetensors")
+    assert {name: len(pictures) for name, pictures in state["task"]["pools"].items()} == {"D_A": 4, "D_B": 4}
+
+    before = contents(run)
+    words = ["train", *map(str, folders), "--name", "tiny", "--out", str(run), *TINY.split()]
+    alone = CliRunner().invoke(main, [*words, "--steps", "3"])
+    assert alone.exit_code == 7
+    assert "processes 2 -> 1" in alone.stderr
+    assert contents(run) == before
+
+
+def test_a_run_of_one_process_is_not_gone_on_with_by_two(
+    folders: tuple[Path, Path], make_tiny_config: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    alone = make_config(make_tiny_config, batch_size=2, processes=1)
+    fit(alone, open_data(folders, alone), RunFolder(tmp_path / "run"), device=CPU, reporter=SilentReporter())
+    before = contents(tmp_path / "run")
+    # Though the pictures of a step would be as many.
+    two = make_config(make_tiny_config, batch_size=1, processes=2)
+    data = open_data(folders, two, rank=1)
+    with pytest.raises(TrainingError, match="processes 1 -> 2"):
+        fit(two, data, RunFolder(tmp_path / "run"), device=CPU, reporter=SilentReporter())
+    assert contents(tmp_path / "run") == before
