@@ -14,7 +14,9 @@ from i2itool.jobs.progress import Progress
 from i2itool.jobs.split import Given, ProbeTask
 from i2itool.jobs.worker import Kind, Note
 
-# In a row, of workers that have died before they were ready: where one could start, others may yet.
+logger = logging.getLogger("i2itool.jobs")
+
+# In a row, of workers that have died before they were ready: after that none will be.
 _MOST_FALSE_STARTS = 3
 
 
@@ -68,7 +70,6 @@ class Pool(Generic[SomeWorker]):
         self._backlog = backlog
         self._progress = progress
         self._workers: list[SomeWorker] = []
-        self._was_ready = False
         self._num_places = self._num_false_starts = 0
 
     def __enter__(self) -> Self:
@@ -108,7 +109,7 @@ class Pool(Generic[SomeWorker]):
             name, level, message = value
             logging.getLogger(name).log(level, "%s", message)
         elif kind == "ready":
-            worker.is_ready = self._was_ready = True
+            worker.is_ready = True
             self._num_false_starts = 0
         elif kind == "outcome":
             assert isinstance(value, Outcome)
@@ -131,8 +132,10 @@ class Pool(Generic[SomeWorker]):
         self._workers.remove(worker)
         worker.join()
         self._num_false_starts += not worker.is_ready
-        if not self._was_ready or self._num_false_starts > _MOST_FALSE_STARTS:
+        if self._num_false_starts > _MOST_FALSE_STARTS:
             raise EngineError(f"a worker cannot start: {how}")
+        if not worker.is_ready:
+            logger.warning("worker %s died before it was ready: %s", worker.name, how)
         self._progress.drop(worker.name)
         assert not isinstance(worker.task, ProbeTask)
         outcome = None if worker.task is None else self._backlog.lose(worker.task, how)

@@ -387,6 +387,19 @@ def test_a_file_whose_worker_was_killed_is_made_by_another(start: Start, make_cl
     assert process.returncode == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_worker_that_is_killed_before_it_is_ready_has_a_successor(start: Start) -> None:
+    write_pictures("in/x.png", "in/y.png")
+    process = start("in", "-o", "out", "--jobs", "2")
+    wait_until(lambda: len(children(process.pid)) == 2)
+    # Long before it has imported what it needs.
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "died before it was ready" in said
+    assert files("out") == {"x.png", "y.png"}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limits on files")
 def test_what_finds_no_room_fails_and_the_next_run_makes_it(make_clip: MakeClip) -> None:
     import resource
