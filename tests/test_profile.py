@@ -28,9 +28,12 @@ def by_name(profile: Profile) -> dict[str, float]:
 
 
 def test_cpu_time_goes_to_the_stage_that_started_the_thread() -> None:
+    burnt, seen = threading.Event(), threading.Event()
+
     def codec() -> None:
         burn(0.4)
-        time.sleep(0.2)  # ended threads are told of no more
+        burnt.set()
+        seen.wait()  # ended threads are told of no more
 
     with Profile() as profile:
         with stage("encode"):
@@ -38,7 +41,9 @@ def test_cpu_time_goes_to_the_stage_that_started_the_thread() -> None:
             helper.start()
             burn(0.2)
         burn(0.1)
-        helper.join()
+        burnt.wait()
+    seen.set()
+    helper.join()
     found = by_name(profile)
     assert found["encode"] == pytest.approx(0.4, abs=0.15)
     assert sum(found.values()) == pytest.approx(0.7, abs=0.25)

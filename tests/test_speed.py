@@ -42,7 +42,7 @@ def test_resnet_9_takes_the_99_gflop_of_the_literature() -> None:
 
 def test_medians_are_of_runs_by_turns() -> None:
     order: list[str] = []
-    pauses = iter([0.0, 0.5, 0.01, 0.01])  # the first run warms up, the second is an outlier
+    pauses = iter([0.0, 1.0, 0.1, 0.1])  # the first run warms up, the second is an outlier
 
     def slow() -> None:
         order.append("slow")
@@ -52,8 +52,8 @@ def test_medians_are_of_runs_by_turns() -> None:
         {"slow": slow, "quick": lambda: order.append("quick")}, rounds=3, reporter=SilentReporter()
     )
     assert order == ["slow", "quick"] * 4
-    assert 0.01 <= found["slow"] < 0.3
-    assert found["quick"] < 0.01
+    assert 0.1 <= found["slow"] < 0.9
+    assert found["quick"] < 0.1
 
 
 def test_engines_are_held_against_eager_and_missing_ones_are_named(network: nn.Module) -> None:
