@@ -105,21 +105,30 @@ def measure_engines(
         }
         seconds = medians(runs | {"peak": matrix_product(found)}, rounds=rounds, reporter=reporter)
     gflop, peak = num_gflop(network, size), _peak_gflops(found, seconds["peak"])
-    speeds = [
-        Speed(
-            engine=key[0],
-            precision=key[1],
-            seconds=seconds[key],
-            frames_per_second=1 / seconds[key],
-            ratio=seconds[REFERENCE] / seconds[key],
-            psnr_db=distances[key],
-            gflops=gflop / seconds[key],
-            peak_share=gflop / seconds[key] / peak,
-            ready_seconds=ready,
-        )
-        for key, (_, ready) in opened.items()
-    ]
+    speeds = [_speed(key, seconds, distances[key], gflop, peak, ready) for key, (_, ready) in opened.items()]
     return SpeedReport(str(found), size, gflop, peak, tuple(speeds), tuple(skipped))
+
+
+def _speed(
+    key: tuple[str, Precision],
+    seconds: Mapping[object, float],
+    psnr_db: float,
+    gflop: float,
+    peak_gflops: float,
+    ready_seconds: float,
+) -> Speed:
+    rate = gflop / seconds[key]
+    return Speed(
+        engine=key[0],
+        precision=key[1],
+        seconds=seconds[key],
+        frames_per_second=1 / seconds[key],
+        ratio=seconds[REFERENCE] / seconds[key],
+        psnr_db=psnr_db,
+        gflops=rate,
+        peak_share=rate / peak_gflops,
+        ready_seconds=ready_seconds,
+    )
 
 
 def medians(

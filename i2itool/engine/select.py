@@ -95,8 +95,7 @@ def open_engine(
     be had, MissingExtra if its package is not installed, OutOfMemory if only memory is lacking.
     """
     _check_size(network, size, batch_size)
-    wish = Wish(name, precision, device)
-    reasons: list[str] = []
+    wish, reasons = Wish(name, precision, device), list[str]()
     for rung_name, where in _rungs(wish, reasons, log_level):
         # The network's own precision; replaced by each that is tried.
         build = Build(network, size, batch_size, where, "fp32", sample)
@@ -110,8 +109,8 @@ def open_engine(
             logger.log(log_level, "engine %s skipped on %s: %s", rung_name, where, error)
             reasons.append(f"{rung_name} on {where}: {error}")
             continue
-        chosen = ", chosen by 'auto'" if name == "auto" else ""
-        logger.log(log_level, "engine: %s (%s) on %s%s", rung_name, engine.precision, where, chosen)
+        how = ", chosen by 'auto'" if name == "auto" else ""
+        logger.log(log_level, "engine: %s (%s) on %s%s", rung_name, engine.precision, where, how)
         return engine
     raise EngineError("no engine works here", hint="; ".join(reasons))
 
