@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from i2itool.trainer.config import TrainConfig, make_config
 from i2itool.trainer.data import open_data
+from i2itool.trainer.estimate import estimate
 from i2itool.trainer.fit import fit
 from i2itool.trainer.run import RunFolder
 
@@ -34,6 +35,18 @@ UNIT: Table = {
     "generator": {"hyper": {"width": 16, "blocks": 2, "shared_blocks": 1}},
     "critic": {"depth": 4},
 }
+
+
+def hyper(shared: int) -> Table:
+    """UNIT's sizes with so many shared blocks on each side: three blocks in all, or four, all shared."""
+    return {"width": 16, "blocks": max(0, 3 - shared), "shared_blocks": shared}
+
+
+def likelihood(weight: float) -> Table:
+    """UNIT's weights of pictures coming back as they were: the authors' is 100."""
+    return {"likelihood": weight, "likelihood_cycle": weight}
+
+
 # Each differs from UNIT in one thing; untied blocks stand where the shared ones were.
 VARIANTS: dict[str, Table] = {
     "cyclegan": {"method": "cyclegan", "generator": {"hyper": {"width": 16, "blocks": 6}}},
@@ -41,7 +54,11 @@ VARIANTS: dict[str, Table] = {
     "unit, nothing shared": UNIT | {"generator": {"hyper": {"width": 16, "blocks": 3, "shared_blocks": 0}}},
     "unit, no cycle": UNIT | {"unit": {"kl_cycle": 0, "likelihood_cycle": 0}},
     **{f"unit, critic depth {depth}": UNIT | {"critic": {"depth": depth}} for depth in (3, 5, 6)},
+    **{f"unit, {shared} shared": UNIT | {"generator": {"hyper": hyper(shared)}} for shared in (2, 3, 4)},
+    **{f"unit, likelihood {weight}": UNIT | {"unit": likelihood(weight)} for weight in (10, 1000)},
+    "unit2018": {"method": "unit2018", "generator": {"hyper": {"width": 16, "blocks": 2}}},
 }
+METHODS = ["cyclegan", "unit", "unit2018"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, required=True, help="JSON lines, one a run; appended to")
     parser.add_argument("--work", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--steps", type=int, default=1500, help="budget of each run")
+    parser.add_argument("--minutes", type=float, help="budget instead, by steps that a probe finds to fit")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", choices=VARIANTS, nargs="+", default=list(VARIANTS))
@@ -62,24 +80,37 @@ def run(arguments: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.WARNING)
     for seed in range(0 if arguments.table else arguments.seeds):
         for variant in arguments.only:
-            key = {"variant": variant, "seed": seed, "steps": arguments.steps}
+            key = {"variant": variant, "seed": seed, **budget(arguments)}
             if not any(key.items() <= result.items() for result in read(arguments.results)):
-                scores, seconds = train_and_score(arguments, variant, seed)
+                steps = arguments.steps if arguments.minutes is None else steps_of(arguments, variant)
+                scores, seconds = train_and_score(arguments, variant, seed, steps)
+                line = {"steps": steps} | key | asdict(scores) | {"processor_seconds": seconds}
                 with arguments.results.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(key | asdict(scores) | {"processor_seconds": seconds}) + "\n")
-    print_table([result for result in read(arguments.results) if result["steps"] == arguments.steps])
+                    file.write(json.dumps(line) + "\n")
+    print_table([line for line in read(arguments.results) if budget(arguments).items() <= line.items()])
 
 
-def read(path: Path) -> list[Table]:
-    """The results so far."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def budget(arguments: argparse.Namespace) -> Table:
+    """What all runs of a table have in common."""
+    if arguments.minutes is None:
+        return {"steps": arguments.steps}
+    return {"minutes": arguments.minutes}
 
 
-def train_and_score(arguments: argparse.Namespace, variant: str, seed: int) -> tuple[PairedScores, float]:
+def steps_of(arguments: argparse.Namespace, variant: str) -> int:
+    """How many steps fit into the minutes; found once for all seeds, so that these are of one length."""
+    for line in read(arguments.results):
+        if line["variant"] == variant and line.get("minutes") == arguments.minutes:
+            return int(line["steps"])
+    rate: float = estimate(make_recipe(variant, 0, 1), torch.device("cpu")).steps_per_second
+    return max(1, int(60 * arguments.minutes * rate))
+
+
+def train_and_score(
+    arguments: argparse.Namespace, variant: str, seed: int, steps: int
+) -> tuple[PairedScores, float]:
     """Scores of A to B on the test pairs, and the processor time that this process spent on training."""
-    config = make_recipe(variant, seed, arguments.steps)
+    config = make_recipe(variant, seed, steps)
     data = open_data((arguments.data / "trainA", arguments.data / "trainB"), config)
     folder = RunFolder(arguments.work / f"{variant}-{seed}".replace(", ", "-").replace(" ", "-"))
     began = time.process_time()
