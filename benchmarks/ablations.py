@@ -106,6 +106,13 @@ def steps_of(arguments: argparse.Namespace, variant: str) -> int:
     return max(1, int(60 * arguments.minutes * rate))
 
 
+def read(path: Path) -> list[Table]:
+    """The results so far."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def train_and_score(
     arguments: argparse.Namespace, variant: str, seed: int, steps: int
 ) -> tuple[PairedScores, float]:
