@@ -190,7 +190,8 @@ def kills(arguments: argparse.Namespace, root: Path) -> None:
         while len(actors) < 2:
             actors = [child for child, line in descendants(process.pid) if line.startswith("ray::Actor")]
             time.sleep(0.05)
-        time.sleep(dice.uniform(0.2, 0.9) * (whole.seconds - (time.monotonic() - began)))
+        left = max(0.0, whole.seconds - (time.monotonic() - began))
+        time.sleep(dice.uniform(0, 0.9) * left)
         with suppress(ProcessLookupError):
             os.kill(dice.choice(actors), signal.SIGKILL)
         run = finish(process, began)

@@ -60,9 +60,9 @@ class ClusterWorker:
         except ray.exceptions.RayTaskError as error:
             # A bug of ours: it keeps its traceback, and the actor may be in any state.
             logger.error("%s", error)
-            return self._dead("the worker that was at it ended with an error")
+            return self._dead(f"its worker, {self.name}, ended with an error")
         except ray.exceptions.RayError:
-            return self._dead(f"worker {self.name}, which was at it, died or its machine is gone")
+            return self._dead(f"its worker, {self.name}, died or its machine is gone")
         if reference is self.news:
             self.news = self._actor.listen.remote()
         else:

@@ -16,7 +16,7 @@ from i2itool.jobs.worker import Kind, Note
 
 logger = logging.getLogger("i2itool.jobs")
 
-# In a row, of workers that have died before they were ready: after that none will be.
+# For each worker, of those that die before they are ready, one after the other: then none will be.
 _MOST_FALSE_STARTS = 3
 
 
@@ -132,10 +132,10 @@ class Pool(Generic[SomeWorker]):
         self._workers.remove(worker)
         worker.join()
         self._num_false_starts += not worker.is_ready
-        if self._num_false_starts > _MOST_FALSE_STARTS:
+        if self._num_false_starts > _MOST_FALSE_STARTS * self._num_places:
             raise EngineError(f"a worker cannot start: {how}")
         if not worker.is_ready:
-            logger.warning("worker %s died before it was ready: %s", worker.name, how)
+            logger.warning("a worker could not start, and another one takes its place: %s", how)
         self._progress.drop(worker.name)
         assert not isinstance(worker.task, ProbeTask)
         outcome = None if worker.task is None else self._backlog.lose(worker.task, how)

@@ -30,6 +30,8 @@ _STORE_BYTES = 80 * 2**20
 _LONGEST_FOLDER = 40
 # Nothing is reported to Ray's makers, and its own messages stay off standard output, which is for results.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": "^"}
+# It gives a machine half a minute to start it, which a busy one may not keep to.
+_TRIES = 3
 # Ray keeps to the loopback device; the variable is named for the systems where that is the default.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
@@ -84,6 +86,7 @@ def _started(jobs: int) -> Iterator[None]:
         with _environment(_QUIET | _LOOPBACK | token):
             _open(
                 "Ray cannot start here",
+                tries=_TRIES,
                 num_cpus=max(jobs, num_gpus, 1),
                 num_gpus=num_gpus,
                 include_dashboard=False,
@@ -115,14 +118,21 @@ def _reached(address: str) -> Iterator[None]:
         yield
 
 
-def _open(failure: str, **how: Any) -> None:  # Any: what Ray takes
+def _open(failure: str, *, tries: int = 1, **how: Any) -> None:  # Any: what Ray takes
     import ray
 
-    try:
-        ray.init(log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **how)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise EngineError(f"{failure}: {reason}") from error
+    if ray.is_initialized():
+        raise EngineError(f"{failure}: this process is in a cluster already", hint="`ray.shutdown()`")
+    for left in reversed(range(tries)):
+        try:
+            ray.init(log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **how)
+            return
+        # It raises that very class when it takes too long.
+        except Exception as error:
+            ray.shutdown()
+            if not left:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                raise EngineError(f"{failure}: {reason}") from error
 
 
 @contextmanager

@@ -396,7 +396,7 @@ def test_a_worker_that_is_killed_before_it_is_ready_has_a_successor(start: Start
     os.kill(children(process.pid)[0], signal.SIGKILL)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert "died before it was ready" in said
+    assert "another one takes its place" in said
     assert files("out") == {"x.png", "y.png"}
 
 
