@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import shutil
 import statistics
 import subprocess
@@ -89,12 +90,12 @@ def make_clip(clip: Path, target: Path, num_frames: int, size: tuple[int, int] =
 
 
 def convert(source: Path, target: Path, *, with_floats: bool) -> None:
-    """Convert once, and print the seconds without the start of Python."""
+    """Convert once, and print the seconds and those of processors, without the start of Python."""
     kind = Translator if with_floats else NoTranslator
     with kind(Identity(), engine="eager") as translator:
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         convert_video(source, target, translator, OPTIONS, SilentReporter())
-        print(json.dumps(time.perf_counter() - started))
+        print(json.dumps([time.perf_counter() - started, time.process_time() - cpu]))
 
 
 def compare(source: Path, runs: int, *, with_floats: bool) -> None:
@@ -110,18 +111,32 @@ def compare(source: Path, runs: int, *, with_floats: bool) -> None:
         theirs.append(run_ffmpeg(source, source.with_name(f"ffmpeg_{run}.mp4")))
     with av.open(str(source)) as container:
         num_frames = container.streams.video[0].frames
-    for name, seconds in (("i2itool", ours), ("ffmpeg", theirs)):
-        rates = ", ".join(f"{num_frames / item:.1f}" for item in seconds)
-        print(f"{name:8} {num_frames / statistics.median(seconds):6.1f} frames/s (median of {rates})")
-    print(f"ratio    {statistics.median(theirs) / statistics.median(ours):6.2f}")
+    medians = {}
+    for name, runs_of_it in (("i2itool", ours), ("ffmpeg", theirs)):
+        rates = ", ".join(f"{num_frames / wall:.1f}" for wall, _ in runs_of_it)
+        wall, cpu = medians[name] = tuple(statistics.median(times) for times in zip(*runs_of_it, strict=True))
+        print(
+            f"{name:8} {num_frames / wall:6.1f} frames/s (median of {rates}), "
+            f"{1000 * cpu / num_frames:.1f} ms CPU a frame"
+        )
+    wall, cpu = (
+        theirs_ / ours_ for theirs_, ours_ in zip(medians["ffmpeg"], medians["i2itool"], strict=True)
+    )
+    print(f"ratio    {wall:6.2f}; of CPU time {cpu:.2f}, which other programs disturb less")
 
 
-def run_ffmpeg(source: Path, target: Path) -> float:
-    """Seconds that ffmpeg takes."""
+def run_ffmpeg(source: Path, target: Path) -> tuple[float, float]:
+    """Seconds that ffmpeg takes, and those of processors."""
     settings = ["-c:v", "libx264", "-crf", str(OPTIONS.quality), "-preset", str(OPTIONS.encoder_preset)]
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), cpu_of_children()
     subprocess.run(["ffmpeg", "-loglevel", "error", "-i", str(source), *settings, str(target)], check=True)
-    return time.perf_counter() - started
+    return time.perf_counter() - started, cpu_of_children() - cpu
+
+
+def cpu_of_children() -> float:
+    """Seconds of processors that ended programs have taken."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def costs(source: Path) -> None:

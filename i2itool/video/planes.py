@@ -31,6 +31,8 @@ _SCALING = (
 )
 # Planes of more than 8 bits are handled as 16: a level is shifted up, so that its lowest bits are 0.
 _DEEP_BITS = 16
+# An even number, and too few for OpenCV to share among threads: calling them costs twice what they do here.
+_STRIP_LINES = 128
 # Between the levels of 8 and of 16 bits, 255 and 65535.
 _DEEP_LEVELS_PER_LEVEL = 257
 
@@ -198,8 +200,15 @@ def subsample(chroma: NDArray[Levels], subsampling: str, *, is_left_sited: bool)
     weights = np.array([[1.0, 2.0, 1.0] if is_left_sited else [1.0, 1.0]])
     kernel = np.tile(weights, (rows, 1))
     anchor = (weights.size // 3, 0)
-    smooth = cv2.filter2D(chroma, -1, kernel / kernel.sum(), anchor=anchor, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(smooth[::rows, ::columns], dtype=chroma.dtype)
+    height, width = chroma.shape
+    fewer = np.empty((-(-height // rows), -(-width // columns)), chroma.dtype)
+    for top in range(0, height, _STRIP_LINES):
+        strip = chroma[top : top + _STRIP_LINES]
+        smooth = cv2.filter2D(
+            strip, -1, kernel / kernel.sum(), anchor=anchor, borderType=cv2.BORDER_REPLICATE
+        )
+        fewer[top // rows : (top + _STRIP_LINES) // rows] = smooth[::rows, ::columns]
+    return fewer
 
 
 def _subsampling(picture_format: av.VideoFormat) -> str:

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from i2itool.video.color import ColorTags, matrix_for_size, rgb_to_yuv
-from i2itool.video.planes import RgbReader, RgbWriter
+from i2itool.video.planes import RgbReader, RgbWriter, subsample
 
 BARS = np.array(
     [[255, 255, 255], [255, 255, 0], [0, 255, 255], [0, 255, 0], [255, 0, 0], [0, 0, 255]], np.uint8
@@ -142,3 +142,18 @@ def test_eight_bits_become_the_same_levels_with_more(name: str) -> None:
     picture = RgbWriter(name, ColorTags(matrix=1, color_range=1))(pixels)
     luma, blue, red = (np.frombuffer(cast(bytearray, plane), np.uint16) for plane in picture.planes)
     assert (luma[0], blue[0], red[0]) == (940, 512, 512)
+
+
+@pytest.mark.parametrize("is_left_sited", [False, True])
+@pytest.mark.parametrize("size", [(400, 30), (257, 31), (1, 2)])
+def test_chroma_of_a_tall_picture_is_made_smaller_without_seams(
+    size: tuple[int, int], is_left_sited: bool
+) -> None:
+    chroma = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    weights = [1, 2, 1] if is_left_sited else [1, 1]
+    right = np.pad(chroma, ((0, size[0] % 2), (0, 2)), "edge").astype(float)
+    left = np.pad(right, ((0, 0), (1, 0)), "edge") if is_left_sited else right
+    across = np.sum([weight * left[:, i : i + size[1]] for i, weight in enumerate(weights)], axis=0)
+    expected = (across[::2, ::2] + across[1::2, ::2]) / (2 * sum(weights))
+    found = subsample(chroma, "420", is_left_sited=is_left_sited)
+    np.testing.assert_array_equal(found, np.round(expected))
