@@ -16,7 +16,7 @@ from i2itool.engine.side_by_side import num_side_by_side
 from i2itool.networks import build
 
 _ENGINES_COME_AND_GO = """
-import gc, os, signal, threading
+import gc, os, signal, threading, time
 from pathlib import Path
 import torch
 from i2itool.engine import open_engine
@@ -36,9 +36,11 @@ thread = threading.Thread(target=lambda: (engines.pop().close(), gc.collect()))
 thread.start()
 thread.join()
 gc.collect()
+# Whoever starts the tests in the background may have it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     os.kill(os.getpid(), signal.SIGINT)
-    signal.pause()
+    time.sleep(60)
 except KeyboardInterrupt:
     print("interrupted")
 """
