@@ -351,6 +351,16 @@ def at_the_clip(parent: int) -> list[int]:
     return [worker for worker in children(parent) if any("a.mp4" in name for name in held_open(worker))]
 
 
+def kill_the_one_at_the_clip(parent: int) -> None:
+    """Until it is no more, so that it is not found again."""
+    found: list[int] = []
+    # It may close the clip and open it again.
+    wait_until(lambda: bool(found.extend(at_the_clip(parent)) or found))  # type: ignore[func-returns-value]
+    worker = found[0]
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: not is_running(worker))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.usefixtures("long_clip")
 def test_a_file_that_kills_every_worker_is_given_up_and_the_others_are_done(start: Start) -> None:
@@ -358,8 +368,7 @@ def test_a_file_that_kills_every_worker_is_given_up_and_the_others_are_done(star
     names = ("in/a.mp4", "in/x.png", "in/y.png", "in/z.png")
     process = start(*names, "-o", "out", "--jobs", "2", "--retries", "1", "--json", "-q", preset="slow")
     for _ in range(2):
-        wait_until(lambda: bool(at_the_clip(process.pid)))
-        os.kill(at_the_clip(process.pid)[0], signal.SIGKILL)
+        kill_the_one_at_the_clip(process.pid)
     out, said = process.communicate(timeout=60)
     told = {Path(line["input"]).name: line["status"] for line in map(json.loads, out.splitlines())}
     assert told == {"a.mp4": "failed", "x.png": "done", "y.png": "done", "z.png": "done"}
@@ -377,8 +386,7 @@ def test_a_file_whose_worker_was_killed_is_made_by_another(start: Start, make_cl
     write_pictures("in/x.png", "in/y.png")
     names = ("in/a.mp4", "in/x.png", "in/y.png")
     process = start(*names, "-o", "out", "--jobs", "2", "--json", "-q", preset="slow")
-    wait_until(lambda: bool(at_the_clip(process.pid)))
-    os.kill(at_the_clip(process.pid)[0], signal.SIGKILL)
+    kill_the_one_at_the_clip(process.pid)
     out, _ = process.communicate(timeout=60)
     told = [json.loads(line) for line in out.splitlines()]
     assert {line["status"] for line in told} == {"done"}
@@ -442,8 +450,8 @@ def test_workers_share_a_long_video_and_a_death_among_them_changes_nothing(
     alone = start("a.mp4", "-o", "alone.mp4", "--jobs", "2", "--split", "off", "--smooth", "off", "-q")
     alone.communicate(timeout=120)
     process = start("a.mp4", "--jobs", "2", "--smooth", "off", "-q")
-    wait_until(lambda: bool(parts_under_way()) and bool(at_the_clip(process.pid)))
-    os.kill(at_the_clip(process.pid)[0], signal.SIGKILL)
+    wait_until(lambda: bool(parts_under_way()))
+    kill_the_one_at_the_clip(process.pid)
     out, said = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, "wrote a_tiny.mp4\n"), said
     assert Path("a_tiny.mp4").read_bytes() == Path("alone.mp4").read_bytes()
