@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -24,6 +25,11 @@ from i2itool.preset import Network, Preset, write_preset
 from i2itool.weights import save_weights
 
 AUDIO_RATE = 48000
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C through: a shell ignores it for what runs in its background, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
