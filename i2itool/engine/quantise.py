@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -114,7 +117,8 @@ def _search(model: Any, calibration: Tensor, held_out: list[Item], enough_psnr_d
             values = [min(enough_psnr_db, _psnr_db(compiled, item)) for item in items]
             return min(values), values
 
-        return nncf.quantize_with_accuracy_control(
+        quantise = partial(
+            nncf.quantize_with_accuracy_control,
             model,
             nncf.Dataset([picture[None].numpy() for picture in calibration]),
             nncf.Dataset(held_out, lambda item: item[0]),
@@ -129,6 +133,25 @@ def _search(model: Any, calibration: Tensor, held_out: list[Item], enough_psnr_d
                 num_ranking_workers=1
             ),
         )
+        return _in_a_thread(quantise)
+
+
+def _in_a_thread(work: Callable[[], Any]) -> Any:  # Any: whatever it returns
+    """Do it in a thread that ends with it.
+
+    NNCF makes cores of OpenVINO's for itself, which come and go in any order; see `openvino._core` for what
+    becomes of the thread that they are made in.
+    """
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - handed to who waits, whatever it is
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="quantise", daemon=True).start()
+    return future.result()
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from i2itool.engine.side_by_side import num_side_by_side
 from i2itool.networks import build
 
 _ENGINES_COME_AND_GO = """
-import gc, os, signal, threading, time
+import gc, os, signal, sys, threading, time
 from pathlib import Path
 import torch
 from i2itool.engine import open_engine
@@ -24,7 +25,10 @@ from i2itool.networks import build
 
 def come_and_go():
     network = build("resnet", width=4, blocks=1)
-    engine = open_engine("openvino", network, size=(32, 32), device="cpu", precision="fp32")
+    sample = lambda: torch.rand(8, 3, 32, 32) * 2 - 1
+    engine = open_engine(
+        "openvino", network, size=(32, 32), device="cpu", precision=sys.argv[1], sample=sample
+    )
     engine(torch.zeros(1, 3, 32, 32))
     return engine
 
@@ -46,10 +50,12 @@ except KeyboardInterrupt:
 """
 
 
-def test_ctrl_c_is_one_also_when_engines_have_come_and_gone() -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", _ENGINES_COME_AND_GO], capture_output=True, text=True, check=False
-    )
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_ctrl_c_is_one_also_when_engines_have_come_and_gone(precision: str) -> None:
+    if precision == "int8" and find_spec("nncf") is None:
+        pytest.skip("int8 needs the package nncf")
+    command = [sys.executable, "-c", _ENGINES_COME_AND_GO, precision]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "interrupted\n"), ended.stderr
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from i2itool.engine import open_engine
 from i2itool.engine import quantise as quantise_module
 from i2itool.engine.base import Build
 from i2itool.engine.cache import blob_key, build_identity
-from i2itool.engine.openvino import compile_model
+from i2itool.engine.openvino import compile_model, convert
 from i2itool.engine.parity import compare
 from i2itool.engine.quantise import count_int8, quantise
 from i2itool.errors import EngineError, MissingExtra
@@ -100,6 +101,29 @@ def test_the_most_sensitive_convolutions_go_back_until_it_is_enough(resnet: nn.M
     num_int8, num_all = count_int8(model)
     assert 0 < num_int8 < num_all
     assert psnr_db_held_out(model, resnet) > plain
+
+
+class SignalStack(ctypes.Structure):
+    """What the system calls stack_t."""
+
+    _fields_ = [("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+
+def signal_stack() -> tuple[int | None, int]:
+    """Where this thread handles signals, and on how many bytes."""
+    stack = SignalStack()
+    assert ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack)) == 0
+    return stack.start, stack.size
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the layout is that of Linux")
+def test_the_thread_keeps_the_stack_that_it_handles_signals_on(resnet: nn.Module) -> None:
+    """Or the next Ctrl-C would be a segmentation fault."""
+    compile_model(convert(resnet), "fp32")  # OpenVINO's core takes one of its own, and keeps it
+    before = signal_stack()
+    plain = psnr_db_held_out(quantise(make_build(resnet)), resnet)
+    quantise(make_build(resnet), enough_psnr_db=plain + 3)
+    assert signal_stack() == before
 
 
 def psnr_db_held_out(model: Any, network: nn.Module) -> float:
