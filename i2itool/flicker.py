@@ -109,17 +109,19 @@ def score_frames(
 
 
 class _Scores:
-    """What is gathered of one video. differences: mean squares, from the reference."""
+    """What is gathered of one video. means: of colours, by scene.  differences: mean squares."""
 
     def __init__(self) -> None:
         self.errors: list[float] = []
-        self.means: list[np.ndarray[tuple[int], np.dtype[np.float64]]] = []
+        self.means: list[list[np.ndarray[tuple[int], np.dtype[np.float64]]]] = [[]]
         self.energy = 0.0
         self.differences: list[float] = []
         self.num_cuts = 0
 
     def add(self, before: AnyPixels | None, now: AnyPixels, way: Correspondence | None) -> None:
-        self.means.append(now.mean((0, 1)) * (255 / np.iinfo(now.dtype).max))
+        if way is not None and way.is_cut:
+            self.means.append([])
+        self.means[-1].append(now.mean((0, 1)) * (255 / np.iinfo(now.dtype).max))
         self.energy += gradient_energy(now)
         if before is None or way is None:
             return
@@ -138,13 +140,17 @@ class _Scores:
 
     @property
     def jitter(self) -> float:
-        return color_jitter(np.stack(self.means))
+        return color_jitter([np.stack(scene) for scene in self.means])
+
+    @property
+    def num_frames(self) -> int:
+        return sum(len(scene) for scene in self.means)
 
 
 def _summary(inputs: _Scores, scores: Sequence[_Scores], seconds: list[float]) -> Flicker:
     output = scores[0]
     alone = Flicker(
-        num_frames=len(inputs.means),
+        num_frames=inputs.num_frames,
         num_cuts=inputs.num_cuts,
         input_error=inputs.error,
         output_error=output.error,

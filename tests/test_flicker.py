@@ -97,9 +97,20 @@ def test_blur_is_told_by_the_sharpness() -> None:
 
 def test_jitter_is_the_second_difference() -> None:
     steady = np.arange(10.0)[:, None] * np.ones(3)
-    assert color_jitter(steady) == 0
-    assert color_jitter(steady + np.array([0.0, 3.0] * 5)[:, None]) == pytest.approx(6)
-    assert color_jitter(steady[:2]) == 0
+    jumping = steady + np.array([0.0, 3.0] * 5)[:, None]
+    assert color_jitter([steady]) == 0
+    assert color_jitter([jumping]) == pytest.approx(6)
+    assert color_jitter([steady[:2]]) == 0
+    assert color_jitter([steady, 200 + steady]) == 0
+
+
+def test_a_cut_is_no_jitter() -> None:
+    dark = scene(4)
+    bright = [np.asarray(255 - frame[::-1] // 4, np.uint8) for frame in scene(4)]
+    frames = [*dark, *bright]
+    found = score_frames(frames, frames, frames)
+    assert found.num_cuts == 1
+    assert found.jitter < 1
 
 
 def test_gradient_energy_sees_16_bits_as_8() -> None:

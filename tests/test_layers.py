@@ -123,6 +123,7 @@ TRAINER_USES = (
     "i2itool.frames",
     "i2itool.pictures",
     "i2itool.preset",
+    "i2itool.partial",
     "i2itool.errors",
     "i2itool.metrics",
     "i2itool.console",

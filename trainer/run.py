@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from i2itool.errors import OutputError, TrainingError
+from i2itool.partial import whole_file
 from i2itool.preset import run_preset_folder
 
 from .config import TrainConfig, describe_difference
@@ -57,7 +58,8 @@ class RunFolder:
             if path.exists():
                 self._check_same(TrainConfig.model_validate_json(path.read_text(encoding="utf-8")), config)
             self.preview(0).parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            with whole_file(path) as partial:
+                partial.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         except ValidationError as error:
             hint = "use --restart to start anew"
             raise TrainingError(f"{path} is not a recipe of this version", hint=hint) from error

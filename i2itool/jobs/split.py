@@ -11,6 +11,7 @@ from i2itool.errors import InputError
 from i2itool.jobs.plan import Task
 from i2itool.options import ConvertOptions
 from i2itool.pictures import is_picture
+from i2itool.video.job import work_folder
 from i2itool.video.parts import Part, found_division, parts_of
 from i2itool.video.segments import SEGMENT_FRAMES
 from i2itool.video.sources import open_source
@@ -59,7 +60,8 @@ def divide(tasks: Sequence[Task], options: ConvertOptions, num_workers: int) -> 
     """The files that are to be divided, with their parts.
 
     That is a video with more bytes than a worker's share of all, and one that a stopped run has divided,
-    which is divided alike. With --batch-size auto none is, for workers might find different ones.
+    which is divided alike. One that a stopped run has begun whole goes on whole: its pieces would be made
+    anew. With --batch-size auto none is divided, for workers might find different ones.
     """
     if num_workers < 2 or options.split == "off" or options.batch_size == "auto":
         return {}
@@ -69,7 +71,7 @@ def divide(tasks: Sequence[Task], options: ConvertOptions, num_workers: int) -> 
     for task in todo:
         num_shares = task.num_bytes * num_workers / max(total, 1)
         division = found_division(task.target)
-        if division is None and num_shares > 1:
+        if division is None and num_shares > 1 and not work_folder(task.target).exists():
             division = _division(task, options, num_shares)
         if division is not None and len(division) > 1:
             divided[task] = parts_of(division)

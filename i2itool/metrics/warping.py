@@ -6,6 +6,7 @@ of ours uses, or a method could please its own judge.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -71,9 +72,13 @@ def gradient_energy(frame: AnyPixels) -> float:
     return float(np.square(np.diff(unit, axis=0)).sum() + np.square(np.diff(unit, axis=1)).sum())
 
 
-def color_jitter(means: NDArray[np.float64]) -> float:
-    """Root mean square of the second difference of frames' mean colours; N,3 in levels of 8 bits."""
-    return float(np.sqrt(np.square(np.diff(means, n=2, axis=0)).mean())) if len(means) > 2 else 0.0
+def color_jitter(scenes: Sequence[NDArray[np.float64]]) -> float:
+    """Root mean square of the second difference of frames' mean colours.
+
+    scenes: N,3 in levels of 8 bits each, of the frames between two cuts: a cut is no jitter.
+    """
+    differences = [np.diff(means, n=2, axis=0) for means in scenes if len(means) > 2]
+    return float(np.sqrt(np.square(np.concatenate(differences)).mean())) if differences else 0.0
 
 
 def _error(first: AnyPixels, second: AnyPixels, places: tuple[Floats, Floats], mask: Floats) -> float:

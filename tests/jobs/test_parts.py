@@ -16,12 +16,15 @@ from i2itool.console import SilentReporter
 from i2itool.conversion import convert_video, open_translator
 from i2itool.errors import AlreadyThere
 from i2itool.frames import Frame, Pixels
+from i2itool.jobs.plan import Task
+from i2itool.jobs.split import divide
 from i2itool.options import ConvertOptions
 from i2itool.part_making import NoCut, last_lead, make_part
 from i2itool.preset import find_preset
 from i2itool.translator import Translator
 from i2itool.video.job import work_folder
 from i2itool.video.parts import found_division, parts_of
+from i2itool.video.segments import SEGMENT_FRAMES
 
 PIECE = 8
 QUIET = SilentReporter()
@@ -269,3 +272,12 @@ def test_the_lead_is_the_picture_before_the_last_cut(
     frames: Sequence[str], first: int, lead: int | None
 ) -> None:
     assert last_lead(stills(*frames), first=first) == lead
+
+
+def test_what_a_stopped_run_has_begun_whole_goes_on_whole(tmp_path: Path) -> None:
+    """Or what it has made would be made anew, by parts."""
+    write_scenes(tmp_path / "long.mkv", [4 * SEGMENT_FRAMES])
+    task = Task(tmp_path / "long.mkv", tmp_path / "out.mkv", None)
+    assert len(divide([task], ConvertOptions(), 2)[task]) > 1
+    work_folder(task.target).mkdir()
+    assert divide([task], ConvertOptions(), 2) == {}
