@@ -23,6 +23,8 @@ logger = logging.getLogger("i2itool.preset")
 
 FILE_NAME = "preset.toml"
 CARD_NAME = "CARD.md"
+# The merged recipe that a trained preset was made by.
+RECIPE_NAME = "train.json"
 
 PresetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

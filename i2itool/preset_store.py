@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from i2itool.errors import OutputError, PresetError
 from i2itool.preset import (
     CARD_NAME,
+    RECIPE_NAME,
     Network,
     Preset,
     find_preset,
@@ -39,7 +40,7 @@ def add_preset(name_or_path: str, name: str | None = None, *, overwrite: bool = 
     with new_preset_folder(user_presets_folder(), name, overwrite=overwrite) as folder:
         names = None if preset.classifier is None else preset.classifier.weights
         files = [weights.file for weights in (preset.a2b, preset.b2a, names) if weights is not None]
-        for file in (*files, CARD_NAME, _SAMPLE_NAME):
+        for file in (*files, CARD_NAME, RECIPE_NAME, _SAMPLE_NAME):
             if (preset.folder / file).is_file():
                 shutil.copyfile(preset.folder / file, folder / file)
         write_preset(preset.model_copy(update={"name": name}), folder)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from i2itool.errors import OutputError
 from i2itool.frames import Pixels
 from i2itool.pictures import write_picture
-from i2itool.preset import Classifier, Domains, Network, Preset, Training, write_preset
+from i2itool.preset import RECIPE_NAME, Classifier, Domains, Network, Preset, Training, write_preset
 from i2itool.weights import save_weights
 
 from .config import TrainConfig
@@ -28,7 +28,7 @@ def export_preset(
     provenance: Provenance,
     classifier: nn.Module | None = None,
 ) -> Preset:
-    """Write the generators of both directions, preset.toml, a card and a sample to `folder`.
+    """Write the generators of both directions, preset.toml, recipe, card and sample to `folder`.
 
     A classifier, where there is one, goes beside them.
 
@@ -54,6 +54,7 @@ def export_preset(
             b2a=weights.get("b2a"),
         )
         write_picture(folder / "sample.jpg", sample)
+        (folder / RECIPE_NAME).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (folder / "CARD.md").write_text(_card(config, step, provenance), encoding="utf-8")
         write_preset(preset, folder)
     except OSError as error:

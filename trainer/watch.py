@@ -56,7 +56,7 @@ def check_finite(losses: Mapping[str, float], step: int) -> None:
     if broken:
         raise TrainingError(
             f"loss {', '.join(broken)} is not finite at step {step}",
-            hint="the last checkpoint is good: look for near-constant pictures, or lower --lr",
+            hint="the same steps end alike: look for near-constant pictures, or --restart with a lower --lr",
         )
 
 

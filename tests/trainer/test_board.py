@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from i2itool.trainer.board import Board
 
+from i2itool.errors import OutputError
+
 
 def test_events_hold_figures_and_previews_and_repeated_steps_once(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="needs tensorboard (the extra of that name)")
@@ -32,3 +34,10 @@ def test_without_tensorboard_nothing_is_written(tmp_path: Path, monkeypatch: pyt
         board.figures(1, {"G_A": 1.0})
         board.preview(1, np.zeros((8, 8, 3), np.uint8))
     assert not (tmp_path / "events").exists()
+
+
+def test_events_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="needs tensorboard (the extra of that name)")
+    (tmp_path / "events").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot write"), Board(tmp_path / "events", first=0) as board:
+        board.figures(1, {"G_A": 1.0})

@@ -142,6 +142,8 @@ def test_previews_log_and_recipe_lie_in_the_run(
     provenance = json.loads((tmp_path / "run/provenance.json").read_text())
     assert (provenance["num_a"], provenance["num_b"], provenance["seed"]) == (5, 7, 0)
     assert provenance["torch"] == torch.__version__
+    recipe = (tmp_path / "run/preset/train.json").read_text()
+    assert TrainConfig.model_validate_json(recipe) == config
     for name in ("preset.toml", "CARD.md", "sample.jpg", "a2b.safetensors", "b2a.safetensors"):
         assert (tmp_path / "run/preset" / name).is_file()
 
