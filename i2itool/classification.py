@@ -10,7 +10,7 @@ import torch
 
 from i2itool.device import resolve_device
 from i2itool.networks.adaptation import SIZE_PX
-from i2itool.pictures import read_picture, resize_short_side
+from i2itool.pictures import middle_square, read_picture, resize_short_side
 from i2itool.pixels import to_network
 from i2itool.preset import Preset
 from i2itool.weights import load_classifier
@@ -35,9 +35,7 @@ def classify(preset: Preset, paths: Sequence[Path], *, device: str = "auto") -> 
     network = load_classifier(preset).to(where)
     assert preset.classifier is not None
     for path in paths:
-        picture = resize_short_side(read_picture(path), SIZE_PX)
-        top, left = ((side - SIZE_PX) // 2 for side in picture.shape[:2])
-        middle = picture[top : top + SIZE_PX, left : left + SIZE_PX]
+        middle = middle_square(resize_short_side(read_picture(path), SIZE_PX), SIZE_PX)
         shares = network(to_network(middle[None]).to(where)).softmax(1)[0]
         best = int(shares.argmax())
         yield Named(path, preset.classifier.classes[best], float(shares[best]))

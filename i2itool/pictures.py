@@ -62,6 +62,12 @@ def resize_short_side(picture: Pixels, short_side_px: int) -> Pixels:
     return np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.uint8)
 
 
+def middle_square(picture: Pixels, side_px: int) -> Pixels:
+    """The square of that side in the middle of H,W,3, which is no smaller."""
+    top, left = ((size - side_px) // 2 for size in picture.shape[:2])
+    return picture[top : top + side_px, left : left + side_px]
+
+
 def write_picture(path: Path, pixels: Pixels) -> None:
     """Write H,W,3 uint8 RGB in the format that the suffix names.
 

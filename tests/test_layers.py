@@ -19,6 +19,7 @@ LAYERS = {
     "i2itool.trainer.check_cli": 7,
     "i2itool.trainer.distill_cli": 7,
     "i2itool.trainer.adapt_cli": 7,
+    "i2itool.trainer.run_options": 7,
     "i2itool.conversion": 5,
     "i2itool.preparation": 5,
     "i2itool.part_making": 5,
@@ -57,6 +58,7 @@ LAYERS = {
     "i2itool.trainer.distill": 5,
     "i2itool.trainer.adapt": 5,
     "i2itool.trainer.labelled": 4,
+    "i2itool.trainer.translators": 4,
     "i2itool.trainer.task": 4,
     "i2itool.trainer.tasks": 5,
     "i2itool.trainer.adversarial": 4,
@@ -144,6 +146,7 @@ LIGHT = (
     "i2itool.trainer.check_cli",
     "i2itool.trainer.distill_cli",
     "i2itool.trainer.adapt_cli",
+    "i2itool.trainer.run_options",
     "i2itool.console",
 )
 

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from i2itool.networks import build
 from i2itool.networks.adaptation import CoupledCritic32, CoupledUnit32
 from i2itool.preset import DIRECTIONS, Direction
 
@@ -23,6 +22,7 @@ from .ema import Ema
 from .initialise import initialise, initialise_xavier
 from .labelled import LabelledBatch
 from .losses import l1
+from .translators import build_translators
 
 Parts = tuple[Tensor, Tensor, Tensor]
 
@@ -114,11 +114,8 @@ class AdaptTask(AdversarialTask):
     def translators(self) -> dict[Direction, nn.Module]:
         """The two ways through the averaged VAEs."""
         average = cast(CoupledUnit32, self.averages["G"].network)
-        ways: dict[Direction, nn.Module] = {}
-        for direction in DIRECTIONS:
-            ways[direction] = build("unit32", **self.config.generator.hyper).to(self.device).eval()
-            ways[direction].load_state_dict(average.translator_weights(direction))
-        return ways
+        weights = {direction: average.translator_weights(direction) for direction in DIRECTIONS}
+        return build_translators(self.config, weights, self.device)
 
     def examinee(self) -> nn.Module:
         """The averaged classifier."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from .run_options import run_options
+
 
 @click.command("adapt", short_help="teach a classifier of one domain to work in another")
 @click.argument("source", type=click.Path(path_type=Path))
@@ -28,14 +30,7 @@ import click
 @click.option(
     "--eval-every", type=click.IntRange(1), default=500, show_default=True, help="Steps between scores."
 )
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--seed", type=click.IntRange(0), help="Of everything random.  [default: 0]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
-@click.option("--checkpoint-every", type=click.IntRange(1), help="Steps between checkpoints.  [default: 500]")
-@click.option("--preview-every", type=click.IntRange(1), help="Steps between previews.  [default: 500]")
-@click.option("--restart", is_flag=True, help="Discard an earlier run of this name.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+@run_options
 def command(
     source: Path,
     target: Path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -21,7 +22,7 @@ from .processes import OneProcess, Processes, average_gradients
 Losses = dict[str, Tensor]
 
 
-class AdversarialTask:
+class AdversarialTask(ABC):
     """Generators and critics with an Adam each; a method adds its `step` and its `translators`."""
 
     def __init__(
@@ -96,9 +97,9 @@ class AdversarialTask:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
+    @abstractmethod
     def translators(self) -> dict[Direction, nn.Module]:
-        """The averaged generators; a method makes them of its own."""
-        raise NotImplementedError
+        """See `Task`."""
 
     def examinee(self) -> nn.Module:
         """A to B: what most methods are after."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from i2itool.errors import InputError
 from i2itool.frames import Pixels
-from i2itool.pictures import list_pictures, read_picture, resize_short_side
+from i2itool.pictures import list_pictures, middle_square, read_picture, resize_short_side
 from i2itool.pixels import to_network
 
 from .config import TrainConfig
@@ -130,9 +130,7 @@ class UnpairedData:
 
     def batch(self, step: int) -> Batch:
         """The batch of optimisation step `step`, counted from 0."""
-        first = (step * self.count + self.rank) * self.batch_size
-        samples = range(first, first + self.batch_size)
-        pairs = [self._pair(sample) for sample in samples]
+        pairs = [self._pair(sample) for sample in self._samples(step)]
         return Batch(
             a=to_network(np.stack([a for a, _ in pairs])), b=to_network(np.stack([b for _, b in pairs]))
         )
@@ -149,6 +147,11 @@ class UnpairedData:
             finally:
                 for future in waiting:
                     future.cancel()
+
+    def _samples(self, step: int) -> range:
+        """The draws of this process at a step, counted over all steps and processes."""
+        first = (step * self.count + self.rank) * self.batch_size
+        return range(first, first + self.batch_size)
 
     def _pair(self, sample: int) -> tuple[Pixels, Pixels]:
         rng = np.random.default_rng((self.seed, 1, sample))
@@ -169,11 +172,8 @@ class UnpairedData:
 
     def middles(self, folder: PictureFolder, indices: Iterable[int]) -> Tensor:
         """Pictures of a folder, cropped in the middle: N,3,crop,crop float32 in [-1, 1]."""
-        return to_network(np.stack([self._middle(folder.picture(int(index))) for index in indices]))
-
-    def _middle(self, picture: Pixels) -> Pixels:
-        top, left = ((size - self.crop_px) // 2 for size in picture.shape[:2])
-        return picture[top : top + self.crop_px, left : left + self.crop_px]
+        pictures = (folder.picture(int(index)) for index in indices)
+        return to_network(np.stack([middle_square(picture, self.crop_px) for picture in pictures]))
 
     def _crop(self, picture: Pixels, rng: np.random.Generator) -> Pixels:
         top, left = (int(rng.integers(size - self.crop_px + 1)) for size in picture.shape[:2])

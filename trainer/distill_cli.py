@@ -10,6 +10,7 @@ import click
 from i2itool.options import DIRECTIONS, Direction
 
 from .cli import GENERATORS
+from .run_options import run_options
 
 if TYPE_CHECKING:
     from i2itool.preset import Preset
@@ -44,15 +45,8 @@ if TYPE_CHECKING:
 @click.option(
     "--temporal-noise", metavar="W", type=click.FloatRange(min=0), help="Weight of a loss against flicker."
 )
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
 @click.option("--engine", default="auto", show_default=True, help="That the teacher runs on.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--seed", type=click.IntRange(0), help="Of everything random.  [default: 0]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
-@click.option("--checkpoint-every", type=click.IntRange(1), help="Steps between checkpoints.  [default: 500]")
-@click.option("--preview-every", type=click.IntRange(1), help="Steps between previews.  [default: 500]")
-@click.option("--restart", is_flag=True, help="Discard an earlier run of this name.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+@run_options
 def command(
     preset: str,
     pictures: Path,

@@ -39,9 +39,7 @@ class LabelledData(UnpairedData):
 
     def batch(self, step: int) -> LabelledBatch:
         """The batch of optimisation step `step`, counted from 0."""
-        plain = UnpairedData.batch(self, step)
-        first = (step * self.count + self.rank) * self.batch_size
-        samples = range(first, first + self.batch_size)
+        plain, samples = UnpairedData.batch(self, step), self._samples(step)
         labels = torch.tensor([self.labels[self._shuffled(sample)] for sample in samples])
         b = plain.b
         if self.invert:
@@ -71,22 +69,21 @@ class Examination:
 
     def __init__(self, data: LabelledData, labels_of_b: tuple[int, ...] | None) -> None:
         self._data = data
-        self._parts = {"source_accuracy": (data.a, data.labels)}
+        self._parts = [("source_accuracy", "a", data.a, data.labels)]
         if labels_of_b is not None:
-            self._parts["target_accuracy"] = (data.b, labels_of_b)
-        self._domains = {"source_accuracy": "a", "target_accuracy": "b"}
+            self._parts.append(("target_accuracy", "b", data.b, labels_of_b))
 
     @torch.no_grad()
     def score(self, critic: nn.Module, device: torch.device) -> dict[str, float]:
         """Shares of the pictures of A, and of B where their classes are known, by name."""
         scores = {}
-        for name, (pictures, labels) in self._parts.items():
+        for name, domain, pictures, labels in self._parts:
             indices = spread(range(len(pictures)), MOST_PICTURES)
             right = 0
             for start in range(0, len(indices), _BATCH):
                 part = indices[start : start + _BATCH]
                 batch = self._data.middles(pictures, part).to(device)
-                named = critic.name(critic.features(**{self._domains[name]: batch})).argmax(1).cpu()  # type: ignore[operator]
+                named = critic.name(critic.features(**{domain: batch})).argmax(1).cpu()  # type: ignore[operator]
                 right += int((named == torch.tensor([labels[index] for index in part])).sum())
             scores[name] = right / len(indices)
         return scores

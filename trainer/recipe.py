@@ -108,7 +108,7 @@ def make_student_recipe(
         "domain_b": domains[1 - DIRECTIONS.index(direction)],
         "load_px": load_px,
         "crop_px": flags["crop_px"] or load_px // multiple * multiple,
-        "precision": _best_precision(device) if flags["precision"] == "auto" else flags["precision"],
+        "precision": _precision(flags, device),
         "export": "best" if flags["eval_every"] else None,
         "generator": generator | {"hyper": generator["hyper"] | hyper},
         "adam": {"rate": flags["lr"]},
@@ -135,7 +135,7 @@ def make_adaptation_recipe(
         "method": "adapt",
         "domain_a": folders[0].name,
         "domain_b": folders[1].name,
-        "precision": _best_precision(device) if flags["precision"] == "auto" else flags["precision"],
+        "precision": _precision(flags, device),
         "generator": {"hyper": _given({"width": flags["width"]})},
         "critic": {"width": flags["critic_width"]},
         "adam": {"rate": flags["lr"]},
@@ -167,6 +167,12 @@ def _schedule(folders: tuple[Path, Path], flags: Mapping[str, Any], batch_size: 
     if _asks_for_epochs(flags):
         schedule["adam"] = {"constant": epochs / max(epochs + decay, 1)}
     return schedule
+
+
+def _precision(flags: Mapping[str, Any], device: torch.device) -> str:
+    """What `--precision` says, or the best if it leaves that open."""
+    asked: str = flags["precision"]
+    return _best_precision(device) if asked == "auto" else asked
 
 
 def _best_precision(device: torch.device) -> str:

@@ -21,7 +21,7 @@ from .processes import Processes
 from .provenance import Provenance
 from .run import RunFolder
 from .task import Task
-from .tasks import build_translators
+from .translators import build_translators
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from i2itool.errors import PresetError, TrainingError
 from i2itool.networks import build, multiple_of
 from i2itool.networks.adaptation import SIZE_PX
-from i2itool.preset import Direction
 
 from .adapt import AdaptTask
 from .config import TrainConfig
 from .cyclegan import CycleGanTask
 from .distill import DistillTask
-from .preview import Translators
 from .processes import Processes
 from .task import Task
 from .unit import UnitTask
@@ -36,17 +33,6 @@ def make_task(config: TrainConfig, device: torch.device, processes: Processes) -
     task = TASKS[config.method](config, device)
     task.processes = processes
     return task
-
-
-def build_translators(
-    config: TrainConfig, weights: Mapping[Direction, Mapping[str, Tensor]], device: torch.device
-) -> Translators:
-    """The generators of both directions with these weights, in eval mode."""
-    translators: Translators = {}
-    for direction, tensors in weights.items():
-        translators[direction] = build(config.generator.name, **config.generator.hyper).to(device).eval()
-        translators[direction].load_state_dict(tensors)
-    return translators
 
 
 def refuse_impossible(config: TrainConfig) -> None:

@@ -10,7 +10,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from i2itool.networks import build
 from i2itool.networks.unit import CoupledUnit
 from i2itool.preset import DIRECTIONS, Direction
 
@@ -21,6 +20,7 @@ from .discriminators import UnitDiscriminator
 from .initialise import initialise
 from .losses import cross_entropy, kl_to_unit_normal, l1
 from .steadiness import unsteadiness
+from .translators import build_translators
 
 
 class UnitTask(AdversarialTask):
@@ -108,12 +108,8 @@ class UnitTask(AdversarialTask):
     def translators(self) -> dict[Direction, nn.Module]:
         """The two ways through the averaged networks."""
         average = cast(CoupledUnit, self.averages["G"].network)
-        hyper = self.config.generator.hyper
-        ways: dict[Direction, nn.Module] = {}
-        for direction in DIRECTIONS:
-            ways[direction] = build("unit", **hyper).to(self.device).eval()
-            ways[direction].load_state_dict(average.translator_weights(direction))
-        return ways
+        weights = {direction: average.translator_weights(direction) for direction in DIRECTIONS}
+        return build_translators(self.config, weights, self.device)
 
 
 def with_noise(mean: Tensor) -> Tensor:

@@ -109,7 +109,9 @@ def convert_shared(
     reporter: Reporter | None = None,
     **options: Unpack[ConvertKeywords],
 ) -> Converted:
-    """`convert` by several workers, who share a long video; the file is as by one, but for "anywhere".
+    """`convert` by several workers, who share a long video.
+
+    The file is as by one worker of as many cores, but for `split` "anywhere".
 
     jobs, cluster, retries: as for `convert_many`.  Raises what `convert` raises, or an I2IError of that code.
     """
