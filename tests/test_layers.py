@@ -89,6 +89,7 @@ LAYERS = {
     "i2itool.trainer.complaints": 3,
     "i2itool.trainer.config": 3,
     "i2itool.trainer.defaults": 3,
+    "i2itool.trainer.objectives": 3,
     "i2itool.trainer.schedule": 3,
     "i2itool.trainer.augment": 3,
     "i2itool.trainer.initialise": 3,

@@ -10,122 +10,35 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from i2itool.errors import InputError, TrainingError
 from i2itool.preset import PresetName
 
 from .complaints import complaint
 from .defaults import DEFAULTS, merge
+from .objectives import AdaptRecipe, CycleGanWeights, DistillRecipe, Table, Unit2018Weights, UnitWeights
 
 Method = Literal["cyclegan", "unit", "unit2018", "distill", "adapt"]
 GanLoss = Literal["lsgan", "vanilla", "wgangp"]
 Metric = Literal["kid", "psnr", "ssim", "map_accuracy", "source_accuracy"]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Ramp(_Table):
-    """A weight that moves in a straight line from `start` to `end` during the first `until` of the run."""
-
-    start: float
-    end: float
-    until: float = Field(default=1.0, gt=0, le=1)
-
-    def at(self, progress: float) -> float:
-        """The weight when `progress` (0..1) of the run is done."""
-        share = min(progress / self.until, 1.0)
-        return self.start + (self.end - self.start) * share
-
-
-class _Weights(_Table):
-    @model_validator(mode="before")
-    @classmethod
-    def _numbers_are_constant_ramps(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        return {
-            key: {"start": weight, "end": weight} if type(weight) in (int, float) else weight
-            for key, weight in value.items()
-        }
-
-
-class CycleGanWeights(_Weights):
-    """CycleGAN's objective (arXiv:1703.10593, section 3.3); `identity` is a share of the cycle weight."""
-
-    adversarial: Ramp = Ramp(start=1, end=1)
-    cycle: Ramp = Ramp(start=10, end=10)
-    identity: Ramp = Ramp(start=0.5, end=0.5)
-
-
-class UnitWeights(_Weights):
-    """UNIT's objective (arXiv:1703.00848): lambda_0 to lambda_4."""
-
-    adversarial: Ramp = Ramp(start=10, end=10)
-    kl: Ramp = Ramp(start=0.1, end=0.1)
-    likelihood: Ramp = Ramp(start=100, end=100)
-    kl_cycle: Ramp = Ramp(start=0.1, end=0.1)
-    likelihood_cycle: Ramp = Ramp(start=100, end=100)
-
-
-class Unit2018Weights(_Weights):
-    """The objective of the 2018 form of UNIT."""
-
-    adversarial: Ramp = Ramp(start=1, end=1)
-    kl: Ramp = Ramp(start=0.01, end=0.01)
-    reconstruction: Ramp = Ramp(start=10, end=10)
-    kl_cycle: Ramp = Ramp(start=0.01, end=0.01)
-    cycle: Ramp = Ramp(start=10, end=10)
-
-
-class DistillRecipe(_Weights):
-    """What a student is held to: its teacher's pictures, their features, and a critic that knows both.
-
-    teacher: name, direction and fingerprint of the network.  features: weights of a MobileNetV2; without
-    them the perceptual loss is left out.
-    """
-
-    l1: Ramp = Ramp(start=10, end=10)
-    perceptual: Ramp = Ramp(start=2, end=2)
-    adversarial: Ramp = Ramp(start=0.2, end=0.2)
-    teacher: str = ""
-    features: str | None = None
-
-
-class AdaptRecipe(_Weights):
-    """UNIT's objective for domain adaptation; `likelihood` and `features` are sums over a picture.
-
-    names_translated: of naming the translations of A, too; not in the paper.  classes: the names, in the
-    order of the classifier.  invert: show pictures of B as negatives as often as not.
-    """
-
-    adversarial: Ramp = Ramp(start=1, end=1)
-    kl: Ramp = Ramp(start=1e-4, end=1e-4)
-    likelihood: Ramp = Ramp(start=1e-3, end=1e-3)
-    features: Ramp = Ramp(start=1e-4, end=1e-4)
-    names: Ramp = Ramp(start=10, end=10)
-    names_translated: Ramp = Ramp(start=0, end=0)
-    classes: tuple[str, ...] = ()
-    invert: bool = False
-
-
-class GeneratorRecipe(_Table):
+class GeneratorRecipe(Table):
     """Which generator, and its hyper-parameters; see `i2itool.networks.build`."""
 
     name: str
     hyper: dict[str, Any] = Field(default_factory=dict)
 
 
-class CriticRecipe(_Table):
+class CriticRecipe(Table):
     """Width of the first layer and number of strided layers of each discriminator."""
 
     width: int = Field(default=64, ge=1)
     depth: int = Field(ge=1, le=8)
 
 
-class AdamRecipe(_Table):
+class AdamRecipe(Table):
     """Adam, and how its rate moves; see `i2itool.trainer.schedule`.
 
     policy: "linear" stays for the share `constant` of the run, then falls to zero; "step" is multiplied by
@@ -152,7 +65,7 @@ class AdamRecipe(_Table):
         return value
 
 
-class TrainConfig(_Table):
+class TrainConfig(Table):
     """The whole recipe of a run.
 
     load_px: short side to which pictures are resized.  crop_px: side of the random square crop.

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from i2itool.trainer.config import Ramp, make_config, read_train_toml
+from i2itool.trainer.config import make_config, read_train_toml
+from i2itool.trainer.objectives import Ramp
 
 from i2itool.cli import main
 from i2itool.errors import InputError, TrainingError
