@@ -14,6 +14,7 @@ from av.stream import Stream
 
 from i2itool.errors import InputError
 from i2itool.options import ReadOptions
+from i2itool.video.clock import Clock
 from i2itool.video.gaps import Gaps
 from i2itool.video.input import (
     PIPE,
@@ -78,6 +79,11 @@ class Decoder:
         """Close the file; a second call does nothing."""
         self.container.close()
 
+    def seek(self, tick: int) -> None:
+        """Go on near a stamp of the file's own; raises an error of FFmpeg if that is impossible."""
+        self._has_sought = True
+        self.container.seek(tick, stream=self.stream)
+
     def __iter__(self) -> Iterator[Picture]:
         """Every picture once, from the beginning; to be used once."""
         num_given = 0
@@ -102,6 +108,9 @@ class Decoder:
 
     def _open(self, *, mends: bool) -> None:
         self._mends = mends
+        # What is read once more has been told of.
+        self._clock = Clock(self._path, is_told=not mends)
+        self._has_sought = False
         self.container = open_input(self._path)
         try:
             self.stream = video_stream(self.container)
@@ -116,7 +125,7 @@ class Decoder:
 
     def _pictures(self) -> Iterator[Picture]:
         """Those decoded, and repeated ones where packets came to nothing, or are gone."""
-        gaps = self._gaps = Gaps(self._path, self.container.format.name, self._time_base)
+        gaps = self._gaps = Gaps(self._path, self.container.format.name, self._time_base, self._clock)
         last: Picture | None = None
         for picture in self._pictures_of_packets():
             if last is not None:
@@ -159,7 +168,8 @@ class Decoder:
         last_seconds, time = 0.0, 0.0
         is_damaged = False
         try:
-            for packet in demux(self.container):
+            packets = demux(self.container)
+            for packet in packets if self._has_sought else self._clock.mended(packets):
                 self._gaps.see(packet)
                 last_seconds = max(last_seconds, end_seconds(packet))
                 if packet.stream.index != self.stream.index:

@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 from av.stream import Stream
 
+from i2itool.video.clock import Clock
 from i2itool.video.input import demux, open_input
 
 # So many intervals alike make a constant rate.
@@ -41,12 +42,14 @@ class Gaps:
     """Finds the stamps of frames that are gone without a trace but a gap; where a rate varies, none.
 
     path, format_name: of the file, which is read once more if there is a gap in it.
+    clock: of the packets that are seen.
     """
 
-    def __init__(self, path: Path, format_name: str, time_base: Fraction) -> None:
+    def __init__(self, path: Path, format_name: str, time_base: Fraction, clock: Clock) -> None:
         self._path = path
         self._format_name = format_name
         self._time_base = time_base
+        self._clock = clock
         self._stamps: deque[int] = deque(maxlen=_NUM_INTERVALS + 1)
         # Of transport streams packets tell; of others, who reads them.
         self._damage: list[_Span] | None = [] if format_name == "mpegts" else None
@@ -78,6 +81,9 @@ class Gaps:
             return []
         reach = float(_NUM_REORDERED * interval * self._time_base)
         start, end = (float(stamp * self._time_base) for stamp in (last, pts))
+        # What was joined there need not fit.
+        if self._clock.is_joint_between(start, end):
+            return []
         if not self._is_damaged_between(start - reach, end + reach):
             return []
         return [last + round(Fraction(i * length, count)) for i in range(1, count)]
@@ -100,7 +106,7 @@ def _damage_of(path: Path) -> list[_Span]:
     spans: list[_Span] = []
     with _logged_errors() as lines, suppress(av.FFmpegError), open_input(path) as container:
         num_lines, last = 0, None
-        for packet in demux(container):
+        for packet in Clock(path).mended(demux(container)):
             time = _seconds(packet)
             if time is None:
                 continue

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from i2itool.errors import InputError
 from i2itool.options import ReadOptions
+from i2itool.video.clock import Clock
 from i2itool.video.color import RGB, UNSPECIFIED, ColorTags
 from i2itool.video.decoding import Decoder
 from i2itool.video.input import demux, open_input, video_stream
@@ -129,7 +130,7 @@ def _read(
     """Everything else; and the frames, unless they are known already."""
     video = video_stream(container)
     tracks = {stream.index: TrackTally(stream) for stream in _other_streams(container, video)}
-    for packet in demux(container):
+    for packet in Clock(path).mended(demux(container)):
         if packet.is_corrupt and not is_mended:
             raise InputError(f"{path} is damaged or truncated after {float(frames.last_seconds):.3f} s")
         if packet.stream.index == video.index and is_mended:

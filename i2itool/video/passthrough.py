@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -15,9 +16,12 @@ from av.stream import AttachmentStream, DataStream, Disposition, Stream
 
 from i2itool.errors import InputError, OutputError
 from i2itool.frames import WHOLE, Window
+from i2itool.video.clock import Clock, Order
 from i2itool.video.containers import OLDER_LANGUAGES, alternatives, describe, losses, lost_tags
 from i2itool.video.head import clipped, copy_tags, has_unusual_tags
 from i2itool.video.input import demux, open_input
+
+logger = logging.getLogger("i2itool.video")
 
 
 class OtherStreams:
@@ -38,6 +42,7 @@ class OtherStreams:
     ) -> None:
         self._path = path
         self._input = open_input(path)
+        self._clock, self._order = Clock(path), Order()
         self._video_index = video_index
         self._window = window
         self._drop_unsupported = drop_unsupported
@@ -122,12 +127,14 @@ class OtherStreams:
             self._outputs[stream.index] = self._declare(output, stream)
 
     def _open_packets(self) -> Iterator[av.Packet[Stream]]:
-        copied = [
-            stream
-            for stream in self._input.streams
-            if stream.index in self._outputs and not isinstance(stream, AttachmentStream)
-        ]
-        return demux(self._input, *copied) if copied else iter(())
+        copied = {
+            index for index in self._outputs if not isinstance(self._input.streams[index], AttachmentStream)
+        }
+        if not copied:
+            return iter(())
+        # Of all streams, for a clock is theirs together.
+        packets = self._clock.mended(demux(self._input))
+        return (packet for packet in packets if packet.stream.index in copied)
 
     def mux_until(self, output: OutputContainer, seconds: Fraction | None) -> None:
         """Copy the packets up to `seconds` of the file's time; None means all that are left."""
@@ -141,7 +148,11 @@ class OtherStreams:
             if packet.dts is None and packet.pts is None:
                 # Cover pictures come without a time, but the muxers insist on one.
                 packet.pts = packet.dts = 0
+            self._order.keep(packet, output.format.flags)
             output.mux_one(packet)
+        num_moved = self._order.num_moved + self._clock.num_moved
+        if seconds is None and num_moved:
+            logger.warning("%s: packets that went back in time, and were moved: %d", self._path, num_moved)
 
     def _next(self) -> av.Packet[Stream] | None:
         if self._packets is None:

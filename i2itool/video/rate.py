@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 from av.stream import Stream
 
+from i2itool.video.clock import Clock
 from i2itool.video.input import demux, open_input, video_stream
 
 # By which NTSC's rates are slower than whole ones.
@@ -27,8 +28,11 @@ def constant_rate(path: Path) -> Fraction | None:
         stated = [Fraction(rate) for rate in (stream.guessed_rate, stream.average_rate) if rate]
         stamps = sorted(
             stamp
-            for packet in demux(container, stream)
-            if packet.size and not packet.is_discard and (stamp := _stamp(packet)) is not None
+            for packet in Clock(path).mended(demux(container))
+            if packet.stream.index == stream.index
+            and packet.size
+            and not packet.is_discard
+            and (stamp := _stamp(packet)) is not None
         )
     return next((rate for rate in [*stated, *_usual_rates(stamps, tick)] if _fits(stamps, tick, rate)), None)
 

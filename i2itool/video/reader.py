@@ -115,9 +115,8 @@ class VideoReader:
     def _go_before(self, seconds: Fraction) -> None:
         """Go on at a picture that is not behind an instant: the nearest key frame, or else the first one."""
         tick = math.floor(seconds / self._time_base)
-        container = self._decoder.container
         with suppress(av.FFmpegError):
-            container.seek(tick, stream=self._decoder.stream)
+            self._decoder.seek(tick)
             self._pictures = iter(self._decoder)
             first = next(self._pictures, None)
             if first is not None and first.pts is not None and first.pts <= tick:
