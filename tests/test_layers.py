@@ -82,6 +82,7 @@ LAYERS = {
     "i2itool.preset_store": 3,
     "i2itool.trainer.losses": 3,
     "i2itool.trainer.perceptual": 5,
+    "i2itool.trainer.feature_critic": 5,
     "i2itool.trainer.steadiness": 3,
     "i2itool.trainer.discriminators": 3,
     "i2itool.trainer.ema": 3,

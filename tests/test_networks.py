@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -221,19 +222,21 @@ def test_a_setting_that_a_network_does_not_have_is_refused_by_name() -> None:
 # Light generators
 
 
+@pytest.mark.parametrize("head", ["head", "gain_head"])
 @pytest.mark.parametrize("factor", [2, 4, 8])
-def test_a_light_generator_leaves_no_pattern_of_its_folding(factor: int) -> None:
+def test_a_light_generator_leaves_no_pattern_of_its_folding(factor: int, head: str) -> None:
     torch.manual_seed(0)
-    network = build("light", factor=factor, width=8, blocks=1).eval()
+    network = build("light", factor=factor, width=8, blocks=1, gain=True).eval()
     with torch.no_grad():
         for convolution in network.modules():
             if isinstance(convolution, nn.Conv2d):
                 nn.init.normal_(convolution.weight, 0, 0.3)
-        folded = network.get_submodule("fold")(torch.rand(1, 3, 64, 64) - 0.5)
-        for name in ("stem", "trunk", "head"):
-            folded = network.get_submodule(name)(folded)
-        unsmoothed = network.get_submodule("unfold")(folded)
-        added = network.get_submodule("smooth")(unsmoothed)
+        features = torch.rand(1, 3, 64, 64) - 0.5
+        for name in ("fold", "stem", "trunk"):
+            features = network.get_submodule(name)(features)
+        *unfolding, smooth = network.get_submodule(head).children()
+        unsmoothed = nn.Sequential(*unfolding)(features)
+        added = smooth(unsmoothed)
     period = 64 // factor
 
     def energy_at_period(x: torch.Tensor) -> float:
@@ -244,13 +247,29 @@ def test_a_light_generator_leaves_no_pattern_of_its_folding(factor: int) -> None
     assert energy_at_period(added) < energy_at_period(unsmoothed) / 200
 
 
-def test_a_light_generator_that_adds_nothing_is_the_identity() -> None:
-    network = build("light", factor=4, width=8, blocks=1).eval()
+@pytest.mark.parametrize("gain", [False, True])
+def test_a_light_generator_that_adds_nothing_is_the_identity(gain: bool) -> None:
+    network = build("light", factor=4, width=8, blocks=1, gain=gain).eval()
     picture = torch.rand(1, 3, 16, 24) * 2 - 1
     with torch.no_grad():
-        for parameter in network.get_submodule("head").parameters():
-            nn.init.zeros_(parameter)
+        for name, parameter in network.named_parameters():
+            if "head" in name:
+                nn.init.zeros_(parameter)
         assert torch.equal(network(picture), picture)
+
+
+def test_the_gain_of_a_light_generator_leaves_black_black_and_scales_texture() -> None:
+    network = build("light", factor=4, width=8, blocks=1, gain=True).eval()
+    texture = torch.rand(1, 3, 16, 24) * 2 - 1
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "head" in name:
+                nn.init.zeros_(parameter)
+        nn.init.constant_(network.get_parameter("gain_head.1.bias"), -0.5)
+        share = 1 - math.tanh(0.5)
+        assert torch.allclose(network(texture) + 1, (texture + 1) * share, atol=1e-5)
+        black = torch.full_like(texture, -1.0)
+        assert torch.allclose(network(black), black, atol=1e-6)
 
 
 def test_light_generators_have_few_parameters() -> None:

@@ -32,10 +32,14 @@ class GeneratorRecipe(Table):
 
 
 class CriticRecipe(Table):
-    """Width of the first layer and number of strided layers of each discriminator."""
+    """Width of the first layer and number of strided layers of each discriminator.
+
+    features: weights of a MobileNetV2, for critics beside them that see its features.
+    """
 
     width: int = Field(default=64, ge=1)
     depth: int = Field(ge=1, le=8)
+    features: str | None = None
 
 
 class AdamRecipe(Table):

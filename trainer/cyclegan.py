@@ -15,6 +15,7 @@ from .adversarial import AdversarialTask, Losses
 from .config import TrainConfig
 from .data import Batch
 from .discriminators import PatchDiscriminator
+from .feature_critic import add_feature_critics
 from .initialise import initialise
 from .losses import GAN_LOSSES, gradient_penalty, l1
 from .steadiness import unsteadiness
@@ -34,6 +35,7 @@ class CycleGanTask(AdversarialTask):
         }
         for network in (generators | critics).values():
             initialise(network)
+        critics = add_feature_critics(critics, critic.features, device)
         super().__init__(config, device, generators=generators, critics=critics)
         self._gan_loss = GAN_LOSSES[config.gan]
         # Batch normalisation would mix what goes through a generator together.

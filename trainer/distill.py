@@ -7,8 +7,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from i2itool.importers.checkpoint import read_checkpoint
-from i2itool.metrics.features import load_feature_network
 from i2itool.networks import build
 from i2itool.preset import Direction
 
@@ -38,8 +36,7 @@ class DistillTask(AdversarialTask):
         self._gan_loss = GAN_LOSSES["lsgan"]
         self._perceptual: PerceptualLoss | None = None
         if config.distill.features is not None:
-            (tensors,) = read_checkpoint(Path(config.distill.features)).values()
-            self._perceptual = PerceptualLoss(load_feature_network(tensors)).to(device)
+            self._perceptual = PerceptualLoss(Path(config.distill.features)).to(device)
 
     def step(self, batch: Batch, *, progress: float) -> dict[str, float]:
         """One update of the student, then one of the critic."""

@@ -17,6 +17,7 @@ from .adversarial import AdversarialTask, Losses
 from .config import TrainConfig
 from .data import Batch
 from .discriminators import UnitDiscriminator
+from .feature_critic import add_feature_critics
 from .initialise import initialise
 from .losses import cross_entropy, kl_to_unit_normal, l1
 from .steadiness import unsteadiness
@@ -34,6 +35,7 @@ class UnitTask(AdversarialTask):
         }
         for network in (self.coupled, *critics.values()):
             initialise(network, zero_bias=False)
+        critics = add_feature_critics(critics, critic.features, device)
         super().__init__(config, device, generators={"G": self.coupled}, critics=critics)
 
     def step(self, batch: Batch, *, progress: float) -> dict[str, float]:

@@ -18,6 +18,7 @@ from .adversarial import AdversarialTask, Losses
 from .config import TrainConfig
 from .data import Batch
 from .discriminators import MultiScaleDiscriminator
+from .feature_critic import add_feature_critics
 from .initialise import initialise, initialise_kaiming
 from .losses import kl_to_unit_normal, l1, least_squares
 from .steadiness import unsteadiness
@@ -37,6 +38,7 @@ class Unit2018Task(AdversarialTask):
             initialise_kaiming(vae)
         for network in critics.values():
             initialise(network)
+        critics = add_feature_critics(critics, critic.features, device)
         super().__init__(config, device, generators=dict(self.vaes), critics=critics)
 
     def step(self, batch: Batch, *, progress: float) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, Protocol, cast, get_args
 
 from torch import Tensor, nn
@@ -36,7 +37,7 @@ GENERATORS: dict[str, Callable[..., nn.Module]] = {
 
 
 _CHOICES = {"norm": get_args(Norm), "upsample": get_args(Upsample)}
-_FLAGS = ("dropout",)
+_FLAGS = ("dropout", "gain")
 _SMALLEST = {"blocks": 0, "shared_blocks": 0, "depth": 5}  # a U-Net has five levels of its own widths
 
 
@@ -49,12 +50,12 @@ def build(name: str, **hyper: Any) -> nn.Module:  # Any: each generator has hype
     """
     if name not in GENERATORS:
         raise PresetError(f"unknown network: {name}", hint=f"one of {', '.join(GENERATORS)}")
+    known = signature(GENERATORS[name]).parameters
     for key, value in hyper.items():
+        if key not in known:
+            raise PresetError(f"network '{name}' has no setting {key}", hint=f"it has {', '.join(known)}")
         _check(name, key, value)
-    try:
-        return GENERATORS[name](**hyper)
-    except TypeError as error:
-        raise PresetError(f"network '{name}' does not take these settings: {error}") from error
+    return GENERATORS[name](**hyper)
 
 
 def _check(name: str, key: str, value: object) -> None:

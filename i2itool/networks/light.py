@@ -1,4 +1,4 @@
-"""A generator that works at a fraction of the picture's size and adds its result to the picture.
+"""A generator that works at a fraction of the picture's size and lays its result over the picture.
 
 Space is folded into channels and unfolded again (Shi et al. 2016, arXiv:1609.05158), so that no layer but a
 small filter sees the full size.
@@ -15,13 +15,22 @@ from i2itool.networks.cyclegan import ResnetBlock
 
 
 class LightGenerator(nn.Module):
-    """Fold by `factor`, residual trunk, unfold, smooth, plus the input.
+    """Fold by `factor`, residual trunk, unfold, smooth; the input is added, and with `gain` scaled before.
 
+    A sum alone would have to know every texture to darken it; light is multiplied by what it falls on.
     Maps N,3,H,W in [-1, 1] to the same shape and range; H and W multiples of `factor`, and at least twice
     that.
     """
 
-    def __init__(self, *, factor: int = 4, width: int = 64, blocks: int = 6, norm: Norm = "instance") -> None:
+    def __init__(
+        self,
+        *,
+        factor: int = 4,
+        width: int = 64,
+        blocks: int = 6,
+        norm: Norm = "instance",
+        gain: bool = False,
+    ) -> None:
         super().__init__()
         self.multiple_of = factor
         folded = 3 * factor * factor
@@ -33,15 +42,26 @@ class LightGenerator(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.trunk = nn.Sequential(*[ResnetBlock(width, norm=norm, dropout=False) for _ in range(blocks)])
-        self.head = nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(width, folded, 3), nn.Tanh())
-        self.unfold = nn.PixelShuffle(factor)
-        self.smooth = PeriodFilter(factor)
+        self.head = _head(width, factor)
+        self.gain_head = _head(width, factor) if gain else None
 
     def forward(self, x: Tensor) -> Tensor:
         """x: N,3,H,W in [-1, 1]; returns the same size."""
-        added: Tensor = self.smooth(self.unfold(self.head(self.trunk(self.stem(self.fold(x))))))
+        features = self.trunk(self.stem(self.fold(x)))
         # From -1 to 1 is a way of 2.
-        return F.hardtanh(x + 2 * added)
+        output = x + 2 * self.head(features)
+        if self.gain_head is not None:
+            # Black stays black, and the rest becomes up to twice as light.
+            output = output + (x + 1) * self.gain_head(features)
+        return F.hardtanh(output)
+
+
+def _head(width: int, factor: int) -> nn.Sequential:
+    """From features to 3 planes in (-1, 1) at the full size."""
+    convolution = nn.Conv2d(width, 3 * factor * factor, 3)
+    return nn.Sequential(
+        nn.ReflectionPad2d(1), convolution, nn.Tanh(), nn.PixelShuffle(factor), PeriodFilter(factor)
+    )
 
 
 class PeriodFilter(nn.Module):

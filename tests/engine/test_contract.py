@@ -34,6 +34,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "resnet-batch-resize": ("resnet", {"width": 4, "blocks": 2, "norm": "batch", "upsample": "resize"}),
     "light": ("light", {"width": 4, "blocks": 1, "factor": 4}),
+    "light-gain": ("light", {"width": 4, "blocks": 1, "factor": 4, "gain": True}),
     "smallest": ("resnet", {"width": 2, "blocks": 0}),
     "unet": ("unet", {"width": 2, "depth": 5, "dropout": True}),
     "unet-batch-resize": ("unet", {"width": 2, "depth": 5, "norm": "batch", "upsample": "resize"}),

@@ -20,6 +20,7 @@ NETWORKS: list[tuple[str, dict[str, Any]]] = [
     ("unit", {"width": 4, "blocks": 1}),
     ("unit2018", {"width": 4, "blocks": 1}),
     ("light", {"width": 4, "blocks": 1, "factor": 4}),
+    ("light", {"width": 4, "blocks": 1, "factor": 4, "gain": True}),
 ]
 
 

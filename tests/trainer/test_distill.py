@@ -17,7 +17,7 @@ from i2itool.trainer.perceptual import PerceptualLoss
 from i2itool import load_preset
 from i2itool.cli import main
 from i2itool.console import SilentReporter
-from i2itool.metrics.features import MobileNetV2, load_feature_network
+from i2itool.metrics.features import MobileNetV2
 from i2itool.metrics.paired import psnr
 from i2itool.networks import build
 from i2itool.pictures import read_picture
@@ -105,9 +105,10 @@ def test_both_pictures_of_a_lesson_are_cropped_and_turned_alike(tmp_path: Path) 
     assert len({batch.a.sum().item() for batch in batches}) == len(batches)
 
 
-def test_the_perceptual_loss_is_nil_for_equal_pictures_and_grows_with_blur() -> None:
+def test_the_perceptual_loss_is_nil_for_equal_pictures_and_grows_with_blur(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    loss = PerceptualLoss(load_feature_network(MobileNetV2().state_dict()))
+    torch.save(MobileNetV2().state_dict(), tmp_path / "mobilenet_v2.pth")
+    loss = PerceptualLoss(tmp_path / "mobilenet_v2.pth")
     sharp = torch.rand(1, 3, 64, 64) * 2 - 1
     blurred = [torch.nn.functional.avg_pool2d(sharp, size, 1, size // 2) for size in (3, 7)]
     assert loss(sharp, sharp) == 0
