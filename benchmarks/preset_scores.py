@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -50,9 +50,9 @@ def main() -> None:
     parser.add_argument("--cameras", action="store_true")
     parser.add_argument("--leave-out", nargs="*", default=[], help="cameras whose B is of no use")
     arguments = parser.parse_args()
-    a, b = (_read(folder, arguments.leave_out) for folder in (arguments.a, arguments.b))
-    judges = _judges(arguments.features, arguments.second_features)
-    truths = _medians(b) if arguments.cameras else {}
+    a, b = (read_pictures(folder, arguments.leave_out) for folder in (arguments.a, arguments.b))
+    judges = judges_of(arguments.features, arguments.second_features)
+    truths = medians(b) if arguments.cameras else {}
 
     kinds = ["MobileNetV2", "EfficientNet-Lite0"][: len(judges)]
     print("| | " + " | ".join(f"KID, {kind}" for kind in kinds) + " | PSNR, dB | luma correlation |")
@@ -81,7 +81,8 @@ def translations(
             yield translator.translate(picture[None])[0]
 
 
-def _read(folder: Path, leave_out: list[str]) -> dict[Path, Pixels]:
+def read_pictures(folder: Path, leave_out: Sequence[str] = ()) -> dict[Path, Pixels]:
+    """The pictures of a folder, but for those of some cameras."""
     paths = [path for path in list_pictures(folder) if _camera(path) not in leave_out]
     return {path: read_picture(path) for path in paths}
 
@@ -90,13 +91,14 @@ def _camera(path: Path) -> str:
     return re.split(r"[_-]", path.name)[0]
 
 
-def _judges(features: Path, second: Path | None) -> list[Judge]:
+def judges_of(features: Path, second: Path | None) -> list[Judge]:
+    """MobileNetV2, and EfficientNet-Lite0 if there is a file of it."""
     (tensors,) = read_checkpoint(features).values()
     first: Judge = partial(extract_features, load_feature_network(tensors))
     return [first] if second is None else [first, SecondJudge(second).features]
 
 
-def _medians(pictures: dict[Path, Pixels]) -> dict[str, Pixels]:
+def medians(pictures: dict[Path, Pixels]) -> dict[str, Pixels]:
     """What each camera sees for most of the time; cars and people pass."""
     by_camera = defaultdict(list)
     for path, picture in pictures.items():
@@ -119,18 +121,19 @@ def _line(
 ) -> str:
     made = list(fakes)
     distances = [_told(kernel_distance(judge(made), rows)) for judge, rows in zip(judges, real, strict=True)]
-    pairs = [
-        psnr(fake, _like(truths[_camera(path)], fake))
-        for path, fake in zip(a, made, strict=True)
-        if _camera(path) in truths
-    ]
+    paired = f"{paired_psnr(a, made, truths):.2f}" if truths else ""
     correlation = np.mean([luma_correlation(x, fake) for x, fake in zip(a.values(), made, strict=True)])
-    paired = f"{np.mean(pairs):.2f}" if pairs else ""
     return f"| {name} | {' | '.join(distances)} | {paired} | {correlation:.2f} |"
 
 
 def _like(picture: Pixels, other: Pixels) -> Pixels:
     return np.asarray(cv2.resize(picture, other.shape[1::-1], interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def paired_psnr(a: Iterable[Path], fakes: Iterable[Pixels], truths: dict[str, Pixels]) -> float:
+    """Mean PSNR in dB of what was made of `a` to what its cameras see in B, where that is known."""
+    pairs = [(fake, truths.get(_camera(path))) for path, fake in zip(a, fakes, strict=True)]
+    return float(np.mean([psnr(fake, _like(truth, fake)) for fake, truth in pairs if truth is not None]))
 
 
 def _told(distance: Distance) -> str:

@@ -1,0 +1,139 @@
+"""Light generators beside ResNets: what each has learnt after the same number of steps, and how fast it is.
+
+    python -m benchmarks.light_generators TRAIN HELD_OUT CAMERAS --features mobilenet_v2.pth --work FOLDER
+
+TRAIN holds trainA and trainB, HELD_OUT and CAMERAS testA and testB; the names of CAMERAS' pictures begin with
+the camera's. Each generator is trained by the recipe of `day2night`, but shorter. KID is that of HELD_OUT,
+PSNR that of CAMERAS, to the camera's own B. A result is written to FOLDER as soon as its run ends, and a run
+that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from i2itool.trainer.config import TrainConfig, make_config
+from i2itool.trainer.data import open_data
+from i2itool.trainer.fit import fit
+from i2itool.trainer.run import RunFolder
+
+from benchmarks.preset_scores import judges_of, medians, paired_psnr, read_pictures, translations
+from i2itool.console import PlainReporter
+from i2itool.metrics.kid import kernel_distance
+from i2itool.networks import build
+from i2itool.translator import Translator
+
+Table = dict[str, Any]  # Any: a part of a recipe
+GENERATORS: dict[str, Table] = {
+    "light, factor 4, width 32, 6 blocks": {"factor": 4, "width": 32, "blocks": 6, "gain": True},
+    "light, factor 4, width 48, 6 blocks": {"factor": 4, "width": 48, "blocks": 6, "gain": True},
+    "light, factor 4, width 48, 6 blocks, sum alone": {"factor": 4, "width": 48, "blocks": 6},
+    "light, factor 4, width 64, 4 blocks": {"factor": 4, "width": 64, "blocks": 4, "gain": True},
+    "light, factor 4, width 64, 6 blocks": {"factor": 4, "width": 64, "blocks": 6, "gain": True},
+    "light, factor 8, width 64, 6 blocks": {"factor": 8, "width": 64, "blocks": 6, "gain": True},
+    "light, factor 8, width 128, 4 blocks": {"factor": 8, "width": 128, "blocks": 4, "gain": True},
+    "light, factor 8, width 128, 6 blocks": {"factor": 8, "width": 128, "blocks": 6, "gain": True},
+    "resnet, width 16, 6 blocks": {"width": 16, "blocks": 6, "upsample": "resize"},
+    "resnet, width 32, 6 blocks": {"width": 32, "blocks": 6, "upsample": "resize"},
+}
+# What the network sees of a video of 16:9.
+FRAME = (256, 456)
+TIMED_FRAMES = 11
+
+
+def main() -> None:
+    """Train and score what is missing; print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    for name in ("train", "held_out", "cameras"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--features", type=Path, required=True)
+    parser.add_argument("--second-features", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--only", choices=GENERATORS, nargs="+", default=list(GENERATORS))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    lines = []
+    for name in arguments.only:
+        result = arguments.work / f"{name.replace(', ', '-').replace(' ', '-')}.json"
+        if not result.exists():
+            found = train_and_score(arguments, name, result.with_suffix(""))
+            result.write_text(json.dumps(found), encoding="utf-8")
+        lines.append(line(name, json.loads(result.read_text(encoding="utf-8"))))
+    print("| generator | KID | by the second judge | PSNR, dB | CPU ms a frame | CPU s a step |")
+    print("|---|---|---|---|---|---|", *lines, sep="\n")
+
+
+def train_and_score(arguments: argparse.Namespace, name: str, folder: Path) -> dict[str, Any]:
+    """KID by each judge, PSNR, and processor seconds of a step; of a frame in milliseconds."""
+    config = make_recipe(name, arguments.features, arguments.steps)
+    data = open_data((arguments.train / "trainA", arguments.train / "trainB"), config)
+    began = time.process_time()
+    fit(config, data, RunFolder(folder), device=torch.device("cpu"), reporter=PlainReporter())
+    seconds = (time.process_time() - began) / arguments.steps
+    preset = str(folder)
+    a, b = (read_pictures(arguments.held_out / side) for side in ("testA", "testB"))
+    fakes = list(translations(preset, "a2b", "auto", a.values()))
+    judges = judges_of(arguments.features, arguments.second_features)
+    distances = [kernel_distance(judge(fakes), judge(b.values())) for judge in judges]
+    seen, truth = (read_pictures(arguments.cameras / side) for side in ("testA", "testB"))
+    of_cameras = translations(preset, "a2b", "auto", seen.values())
+    return {
+        "kid": [(distance.mean, distance.deviation) for distance in distances],
+        "psnr": paired_psnr(seen, of_cameras, medians(truth)),
+        "frame_ms": milliseconds(name),
+        "step_s": seconds,
+    }
+
+
+def make_recipe(name: str, features: Path, steps: int) -> TrainConfig:
+    """The recipe of the preset `day2night`, for one of the generators."""
+    common: Table = {
+        "method": "cyclegan",
+        "name": "generator",
+        "domain_a": "day",
+        "domain_b": "night",
+        "steps": steps,
+        "load_px": 256,
+        "crop_px": 192,
+        "precision": "bf16",
+        "critic": {"width": 32, "depth": 3, "features": str(features)},
+        "cyclegan": {"cycle": {"start": 5, "end": 2}, "identity": 0},
+        "adam": {"rate": 3e-4, "constant": 0.5},
+        "ema": 0.99,
+    }
+    return make_config(common, {"generator": {"name": name.split(",")[0], "hyper": GENERATORS[name]}})
+
+
+def milliseconds(name: str) -> float:
+    """Processor time of the network alone, with fresh weights: they do not change it."""
+    network = build(name.split(",")[0], **GENERATORS[name]).eval()
+    frame = np.random.default_rng(0).integers(0, 256, (1, *FRAME, 3), np.uint8)
+    with Translator(network) as translator:
+        translator.translate(frame)
+        taken = []
+        for _ in range(TIMED_FRAMES):
+            began = time.process_time()
+            translator.translate(frame)
+            taken.append(time.process_time() - began)
+    return 1000 * statistics.median(taken)
+
+
+def line(name: str, found: dict[str, Any]) -> str:
+    """A line of the table."""
+    distances = [f"{mean:.3f} +- {deviation:.3f}" for mean, deviation in found["kid"]] + [""]
+    return (
+        f"| {name} | {distances[0]} | {distances[1]} | {found['psnr']:.2f} "
+        f"| {found['frame_ms']:.0f} | {found['step_s']:.2f} |"
+    )
+
+
+if __name__ == "__main__":
+    main()
