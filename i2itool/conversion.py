@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
 from i2itool.console import Reporter, SilentReporter, reporting
 from i2itool.errors import AlreadyThere, InputError, OptionError, OutputError
+from i2itool.frames import Damage
 from i2itool.juxtapose import juxtapose
 from i2itool.locks import exclusive
 from i2itool.option_check import check_options
@@ -41,7 +42,7 @@ class Converted:
 
     num_frames: frames translated; 1 for a picture.
     seconds: wall time, the loading of the network included.
-    num_repeated: frames of a damaged video that could not be decoded, in whose place the neighbour is shown.
+    num_repeated, num_damaged, is_cut_off: what was wrong with the input, see `Damage`.
     """
 
     input: Path
@@ -49,6 +50,13 @@ class Converted:
     num_frames: int
     seconds: float
     num_repeated: int = 0
+    num_damaged: int = 0
+    is_cut_off: bool = False
+
+    @property
+    def damage(self) -> Damage:
+        """What was wrong with the input."""
+        return Damage(self.num_repeated, self.num_damaged, self.is_cut_off)
 
 
 def convert(
@@ -114,8 +122,8 @@ def convert_file(
             "--verify compares videos with videos", hint="numbered pictures, pipes and animations are none"
         )
     if target == PIPE:
-        num_frames, num_repeated = stream_video(source, translator, options, reporter)
-        return Converted(source, target, num_frames, time.monotonic() - started, num_repeated)
+        num_frames, damage = stream_video(source, translator, options, reporter)
+        return Converted(source, target, num_frames, time.monotonic() - started, **asdict(damage))
     if is_still:
         with reporting(reporter, source.name, 1, unit="pictures"):
             convert_picture(source, target, translator, options)
@@ -198,7 +206,7 @@ def convert_video(
             ready.product.join(job)
             discard_parts(target)
         seconds = time.monotonic() - started
-        return Converted(source, target, job.num_frames, seconds, reader.num_repeated)
+        return Converted(source, target, job.num_frames, seconds, **asdict(reader.damage))
 
 
 def convert_picture(source: Path, target: Path, translator: Translator, options: ConvertOptions) -> None:

@@ -32,6 +32,30 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Damage:
+    """What was wrong with a video, as far as it was read.
+
+    num_repeated: frames that could not be decoded, in whose place the neighbour is shown.  num_damaged: those
+    shown as far as they could be decoded.  is_cut_off: whether the end seems to be missing.
+    """
+
+    num_repeated: int = 0
+    num_damaged: int = 0
+    is_cut_off: bool = False
+
+    def __str__(self) -> str:
+        """In words; empty if nothing was wrong."""
+        words = []
+        if self.num_repeated:
+            words.append(f"{self.num_repeated} frames could not be decoded, and repeat their neighbour")
+        if self.num_damaged:
+            words.append(f"{self.num_damaged} frames are shown as far as they could be decoded")
+        if self.is_cut_off:
+            words.append("its end seems to be missing")
+        return "; ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
 class FrameBatch:
     """Frames of one size that travel together, in order of time.
 

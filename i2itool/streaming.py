@@ -9,7 +9,7 @@ from pathlib import Path
 
 from i2itool.console import Reporter
 from i2itool.errors import InputError
-from i2itool.frames import Frame, VideoInfo, stacked
+from i2itool.frames import Damage, Frame, VideoInfo, stacked
 from i2itool.juxtapose import Juxtaposition
 from i2itool.options import ConvertOptions
 from i2itool.profile import stage
@@ -25,8 +25,8 @@ from i2itool.video.y4m import Y4mWriter
 
 def stream_video(
     source: Path, translator: Translator, options: ConvertOptions, reporter: Reporter
-) -> tuple[int, int]:
-    """Translate frames into YUV4MPEG2 on standard output; returns how many there were, and how many repeated.
+) -> tuple[int, Damage]:
+    """Translate frames into YUV4MPEG2 on standard output; returns how many, and what was wrong with them.
 
     source: a video, `-` for a pipe, a pattern of numbered pictures or an animation. Raises InputError or
     OutputError.
@@ -53,7 +53,7 @@ def stream_video(
                 reporter.advance()
             if num_frames == 0:
                 raise InputError(f"no frame of {source} lies within --trim")
-    return num_frames, opened.num_repeated
+    return num_frames, opened.damage
 
 
 def _prepared(frames: Iterator[Frame], translator: Translator, info: VideoInfo) -> Iterator[Frame]:

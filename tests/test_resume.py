@@ -16,6 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from i2itool.console import SilentReporter
 from i2itool.conversion import convert_video
 from i2itool.engine.ladder import Ladder
 from i2itool.errors import InputError, OutputError
+from i2itool.frames import Damage
 from i2itool.locks import exclusive
 from i2itool.networks import build
 from i2itool.options import ConvertOptions
@@ -120,6 +122,24 @@ CLIPS: dict[str, dict[str, Any]] = {
     "plain.ts": {"pts": range(35, 55), "audio_languages": ["eng"]},
     "plain.avi": {"pts": range(20), "codec": "mpeg4", "options": {}},
 }
+
+
+def test_a_resumed_run_counts_the_same_damage(make_clip: MakeClip) -> None:
+    source = make_clip("clip.mp4", options={"crf": "12", "preset": "veryfast", "g": "1"})
+    with av.open(str(source)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    data = source.read_bytes()
+    for index, keep in ((1, 0), (2, 200), (10, 0)):
+        data = data.replace(packets[index], packets[index][:keep].ljust(len(packets[index]), b"\xff"))
+    source.write_bytes(data)
+    target = source.with_name("broken.mp4")
+    crash(source, target, 6)
+    assert finished(target)
+    with Translator(Negative(), engine="eager") as translator:
+        converted = convert_video(
+            source, target, translator, ConvertOptions(), SilentReporter(), segment_frames=SEGMENT_FRAMES
+        )
+    assert converted.damage == Damage(num_repeated=2, num_damaged=1)
 
 
 @pytest.mark.parametrize("name", CLIPS)

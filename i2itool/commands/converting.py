@@ -53,10 +53,8 @@ def convert_one(path: Path, output: Path | None, *, as_json: bool, **wanted: Any
         print_json({**asdict(converted), "status": "done"}, err=is_piped)
     else:
         print_line(f"wrote {printable(converted.output)}", err=is_piped)
-        if converted.num_repeated:
-            click.echo(
-                f"{converted.num_repeated} of {converted.num_frames} frames could not be decoded", err=True
-            )
+        if damage := str(converted.damage):
+            click.echo(f"of {converted.num_frames} frames: {damage}", err=True)
     return converted.num_frames
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """How many files are done, were skipped and have failed, and what was wrong with each of the last."""
+    """How many files are done, were skipped and have failed, and what was wrong with which of them."""
     lines = []
     for status in ("done", "skipped", "failed"):
         lines.append(f"{status:8}{sum(outcome.status == status for outcome in outcomes):>6}")
@@ -27,6 +27,13 @@ def table(outcomes: Sequence[Outcome]) -> str:
         if outcome.status == "failed":
             source, reason = printable(outcome.task.source), printable(outcome.reason)
             lines.append(f"  {reason if source in reason else f'{source}: {reason}'}")
+    damages = [
+        f"  {printable(outcome.task.source)}: {outcome.converted.damage}"
+        for outcome in outcomes
+        if outcome.converted is not None and str(outcome.converted.damage)
+    ]
+    if damages:
+        lines += [f"{'damaged':8}{len(damages):>6}, of those done", *damages]
     return "\n".join(lines)
 
 

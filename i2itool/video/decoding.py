@@ -15,6 +15,7 @@ from av.stream import Stream
 from i2itool.errors import InputError
 from i2itool.options import ReadOptions
 from i2itool.video.clock import Clock
+from i2itool.video.ends import Ends, refuse_early_end, refuse_missing_bytes
 from i2itool.video.gaps import Gaps
 from i2itool.video.input import (
     PIPE,
@@ -23,8 +24,6 @@ from i2itool.video.input import (
     limit_pixels,
     open_input,
     reason,
-    refuse_early_end,
-    refuse_missing_bytes,
     video_stream,
 )
 from i2itool.video.stamps import Shown, Stamps
@@ -40,13 +39,15 @@ logger = logging.getLogger("i2itool.video")
 class Picture:
     """A decoded picture. pts (None: unknown) and duration: in units of the stream's time base.
 
-    is_repeated: whether it stands in for one that cannot be decoded.
+    is_repeated: whether it stands in for one that cannot be decoded.  is_damaged: whether it is shown as
+    far as it can be.
     """
 
     image: av.VideoFrame
     pts: int | None
     duration: int
     is_repeated: bool = False
+    is_damaged: bool = False
 
 
 class _DamageError(Exception):
@@ -56,9 +57,10 @@ class _DamageError(Exception):
 class Decoder:
     """Iterates over the pictures of a file's video, in order of time; close it after use.
 
-    container, stream: to ask about. With `on_error` "repeat" a picture that cannot be decoded is replaced by
-    its neighbour, a damaged one taken as the decoder has mended it, and their times are logged; otherwise
-    either raises InputError, naming the time.
+    container, stream: to ask about.  is_cut_off: whether the end seems to be missing, once it was met.
+    With `on_error` "repeat" a picture that cannot be decoded is replaced by its neighbour, a damaged one
+    taken as the decoder has mended it, and their times are logged; otherwise either raises InputError,
+    naming the time.
     Raises InputError also if the file is missing, truncated or no video.
     """
 
@@ -67,7 +69,7 @@ class Decoder:
         self._repeats_lost = options.on_error == "repeat"
         self._max_pixels = options.max_pixels
         self._num_lost = self._num_damaged = 0
-        self._has_hiccups = False
+        self._has_hiccups = self.is_cut_off = False
         self._open(mends=False)
         try:
             refuse_missing_bytes(self.container, self.stream, path)
@@ -149,7 +151,7 @@ class Decoder:
                 if shown.was_missed(pts):
                     # Damaged streams come out of order; its time has been given to its neighbour.
                     continue
-                picture = Picture(image, pts, image.duration or 0)
+                picture = Picture(image, pts, image.duration or 0, is_damaged=image.is_corrupt)
                 if image.is_corrupt:
                     self._report(pts, "is damaged")
                     self._num_damaged += 1
@@ -166,11 +168,12 @@ class Decoder:
     def _packets(self) -> Iterator[av.Packet[Stream]]:
         """The video's packets and the flush at the end; raises InputError if the file ends too early."""
         last_seconds, time = 0.0, 0.0
-        is_damaged = False
+        is_damaged, ends = False, Ends(self.container, self._path)
         try:
             packets = demux(self.container)
             for packet in packets if self._has_sought else self._clock.mended(packets):
                 self._gaps.see(packet)
+                ends.see(packet)
                 last_seconds = max(last_seconds, end_seconds(packet))
                 if packet.stream.index != self.stream.index:
                     continue
@@ -185,6 +188,17 @@ class Decoder:
         if is_damaged:
             raise InputError(f"{self._path} is truncated: its last frame, at {time:.3f} s, is not whole")
         refuse_early_end(self.container, self._path, last_seconds)
+        if complaint := ends.complaint():
+            self._note_end(complaint)
+
+    def _note_end(self, complaint: str) -> None:
+        """Recordings end anywhere, so this one is taken as it is, unless that is not wanted."""
+        message = f"{self._path} seems to have been cut off: {complaint}"
+        if not self._repeats_lost:
+            raise InputError(message)
+        if not self.is_cut_off:
+            logger.warning(message)
+        self.is_cut_off = True
 
     def _is_broadcast(self, time: float) -> bool:
         """Whether damage is but a hiccup of the reception, as in transport streams; the first is logged."""
@@ -209,7 +223,7 @@ class Decoder:
     def _repeat(self, neighbour: Picture, pts: int, trouble: str) -> Picture:
         self._report(pts, trouble)
         self._num_lost += 1
-        return replace(neighbour, pts=pts, is_repeated=True)
+        return replace(neighbour, pts=pts, is_repeated=True, is_damaged=False)
 
     def _report(self, pts: int | None, trouble: str) -> None:
         message = f"{self._path}: the frame at {self._seconds(pts)} {trouble}"

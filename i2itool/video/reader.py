@@ -15,7 +15,7 @@ from typing import Self
 import av
 
 from i2itool.errors import InputError
-from i2itool.frames import WHOLE, AnyPixels, Frame, Position, VideoInfo, Window
+from i2itool.frames import WHOLE, AnyPixels, Damage, Frame, Position, VideoInfo, Window
 from i2itool.options import ReadOptions
 from i2itool.video.coding import coding_of, color_tags
 from i2itool.video.color import check_color, is_hdr
@@ -33,14 +33,13 @@ class VideoReader:
     """The frames of the first video stream of a file; a `FrameSource`.
 
     info, coding: of that stream, known at once, since the first frame is decoded on opening.
-    stream_index: its place in the file.  num_repeated: frames so far that could not be decoded, in whose
-    place the neighbour was repeated.  What is done to the pictures is logged.
+    stream_index: its place in the file.  What is done to the pictures is logged.
     Raises InputError if the file is missing, truncated or no video.
     """
 
     def __init__(self, path: Path, options: ReadOptions = ReadOptions()) -> None:  # noqa: B008 - it is frozen
         self.path = path
-        self.num_repeated = 0
+        self._num_repeated = self._num_damaged = 0
         self._options = options
         self._decoder = Decoder(path, options)
         try:
@@ -68,6 +67,11 @@ class VideoReader:
         duration = self._decoder.container.duration
         return None if duration is None else Fraction(duration, av.time_base)
 
+    @property
+    def damage(self) -> Damage:
+        """What was wrong, as far as the video has been read."""
+        return Damage(self._num_repeated, self._num_damaged, self._decoder.is_cut_off)
+
     def __iter__(self) -> Iterator[Frame]:
         """Every frame once, upright; raises InputError, naming the time, where the file is damaged."""
         return self.frames()
@@ -85,7 +89,8 @@ class VideoReader:
             if not window.holds(pts * self._time_base):
                 continue
             place += 1
-            self.num_repeated += picture.is_repeated
+            self._num_repeated += picture.is_repeated
+            self._num_damaged += picture.is_damaged
             if after is not None and place <= after.num_frames:
                 if place == after.num_frames and after.last_pts not in (None, pts):
                     raise InputError(

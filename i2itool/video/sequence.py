@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from i2itool.errors import InputError, OutputError
-from i2itool.frames import AnyPixels, Frame, Position, VideoInfo, Window
+from i2itool.frames import AnyPixels, Damage, Frame, Position, VideoInfo, Window
 from i2itool.still_writer import FORMATS, write_still
 from i2itool.stills import MAX_PIXELS, Still, read_still
 from i2itool.video.coding import PictureCoding
@@ -40,7 +40,7 @@ class SequenceReader:
     """
 
     start_seconds = Fraction(0)
-    num_repeated = 0
+    damage = Damage()
 
     def __init__(self, pattern: Path, rate: Fraction = DEFAULT_RATE, *, max_pixels: int = MAX_PIXELS) -> None:
         self.path = pattern

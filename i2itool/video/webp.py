@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from i2itool.errors import InputError
-from i2itool.frames import Frame, Pixels, Position, VideoInfo, Window
+from i2itool.frames import Damage, Frame, Pixels, Position, VideoInfo, Window
 from i2itool.stills import MAX_PIXELS, check_size, open_image
 from i2itool.video.coding import PictureCoding
 from i2itool.video.color import ColorTags
@@ -31,7 +31,7 @@ class WebpReader:
     """
 
     start_seconds = Fraction(0)
-    num_repeated = 0
+    damage = Damage()
 
     def __init__(self, path: Path, *, max_pixels: int = MAX_PIXELS) -> None:
         self.path = path

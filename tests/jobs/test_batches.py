@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -158,6 +159,40 @@ def test_the_table_and_the_lines_of_json_tell_of_every_file() -> None:
         ["failed", "1"],
     ]
     assert name.startswith(r"  not a readable picture: in/c\n\x1b[31m.png")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_damage_is_counted_in_the_lines_of_json_and_in_the_table(jobs: int, make_clip: MakeClip) -> None:
+    Path("in").mkdir()
+    make_clip("in/a.mp4", pts=range(3))
+    every_frame_by_itself = {"crf": "12", "preset": "veryfast", "g": "1"}
+    overwrite_packets(make_clip("in/b.mp4", options=every_frame_by_itself), {2: 0, 5: 200, 7: 200})
+    torn = make_clip("in/c.ts", pts=range(35, 60))
+    torn.write_bytes(torn.read_bytes()[:-100])
+    result = run("in", "-o", "out", "--json", "-q", "--jobs", jobs)
+    assert result.exit_code == 0, result.stderr
+    told = {line["input"]: line for line in map(json.loads, result.stdout.splitlines())}
+    facts = ("num_repeated", "num_damaged", "is_cut_off")
+    assert {name: [line[fact] for fact in facts] for name, line in told.items()} == {
+        "in/a.mp4": [0, 0, False],
+        "in/b.mp4": [1, 2, False],
+        "in/c.ts": [0, 0, True],
+    }
+    assert [line.split(": ")[0].split() for line in result.stderr.splitlines()[-3:]] == [
+        ["damaged", "2,", "of", "those", "done"],
+        ["in/b.mp4"],
+        ["in/c.ts"],
+    ]
+
+
+def overwrite_packets(path: Path, kept: dict[int, int]) -> None:
+    """Overwrite packets of the video with ones, all but their first bytes: number -> how many of these."""
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    data = path.read_bytes()
+    for index, keep in kept.items():
+        data = data.replace(packets[index], packets[index][:keep].ljust(len(packets[index]), b"\xff"))
+    path.write_bytes(data)
 
 
 # Names and links

@@ -76,7 +76,7 @@ def test_frames_whose_packets_are_gone_are_replaced(
     destroy(source, 9)
     with VideoReader(source) as reader:
         found = [frame.pts for frame in reader]
-        assert reader.num_repeated > 0
+        assert reader.damage.num_repeated > 0
     assert found == whole
     assert " is missing" in caplog.text
 

@@ -239,5 +239,5 @@ def test_frames_with_one_stamp_are_moved_apart_and_it_is_said(
                 new.mux_one(packet)
     with VideoReader(doubled) as reader:
         assert [frame.pts for frame in reader] == [0, 40, 41, 120]
-        assert reader.num_repeated == 0
+        assert reader.damage.num_repeated == 0
     assert "moved by a tick" in caplog.text

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from i2itool.errors import InputError
+from i2itool.frames import Damage
 from i2itool.options import ReadOptions
 from i2itool.verification import verify
 from i2itool.video.reader import VideoReader
@@ -48,7 +49,7 @@ def test_a_frame_that_cannot_be_decoded_is_replaced_by_its_neighbour(
     damage(source, index)
     with VideoReader(source) as reader:
         after = list(reader)
-        assert reader.num_repeated == 1
+        assert reader.damage.num_repeated == 1
     assert [frame.pts for frame in after] == [frame.pts for frame in before]
     neighbour = index - 1 if index else 1
     assert (after[index].pixels == before[neighbour].pixels).all()
@@ -86,7 +87,7 @@ def test_a_frame_that_decodes_in_part_is_shown_and_reported(
     damage(source, 5, keep=200)
     with VideoReader(source) as reader:
         frames = list(reader)
-        assert reader.num_repeated == 0
+        assert reader.damage == Damage(num_damaged=1)
     assert len(frames) == 12
     assert not (frames[5].pixels == frames[4].pixels).all()
     assert "the frame at 0.200 s is damaged" in caplog.text
@@ -107,7 +108,7 @@ def test_a_video_without_damage_is_not_mended(make_clip: MakeClip, caplog: pytes
     source = make_clip("clip.ts", pts=range(35, 65))
     with caplog.at_level(logging.WARNING), VideoReader(source) as reader:
         assert len(list(reader)) == 30
-        assert reader.num_repeated == 0
+        assert reader.damage.num_repeated == 0
     assert not caplog.records
 
 
