@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +48,10 @@ def plan(inputs: Sequence[Path], output: Path | None, preset_name: str) -> Plan:
     """Every file of `inputs`, with where its translation goes.
 
     A folder keeps its names and its tree, in `output` or else in FOLDER_PRESET beside it; among several
-    inputs, in a folder of its own name in `output`. Raises InputError if a folder holds no picture and no
-    video, or if two inputs would become one file; OutputError if `output` is no folder.
+    inputs, in a folder of its own name in `output`. What is called as the output of another named file is
+    none of the inputs, as when `*.mp4` is said a second time.
+    Raises InputError if a folder holds no picture and no video, or if two inputs would become one file;
+    OutputError if `output` is no folder, or if outputs would come to lie among the inputs.
     """
     if output is not None and output.exists() and not output.is_dir():
         raise OutputError(f"{output} is not a folder", hint="many files go into a folder")
@@ -58,17 +60,17 @@ def plan(inputs: Sequence[Path], output: Path | None, preset_name: str) -> Plan:
         raise OutputError(f"{output} is called as a video is, and many files go into a folder", hint=hint)
     tasks: list[Task] = []
     passed_over: list[tuple[Path, str]] = []
+    folders = [source for source in inputs if source.is_dir()]
+    roots = {folder: _root(folder, output, preset_name, len(inputs)) for folder in folders}
     for source in dict.fromkeys(inputs):
         if source.is_dir():
-            if output is not None and len(inputs) == 1 and output.resolve() == source.resolve():
-                raise OutputError(f"outputs would replace their inputs in {source}", hint="choose another -o")
-            tasks += _of_folder(source, _root(source, output, preset_name, len(inputs)), passed_over)
+            tasks += _of_folder(source, roots, passed_over)
         elif output is None:
             tasks.append(Task(source, target_beside(source, None, preset_name)))
         else:
             tasks.append(Task(source, output / target_beside(source, None, preset_name).name, output))
     _refuse_twins(tasks)
-    return Plan(tasks, passed_over)
+    return Plan(list(_without_outputs(tasks, passed_over)), passed_over)
 
 
 def _root(folder: Path, output: Path | None, preset_name: str, num_inputs: int) -> Path:
@@ -79,18 +81,30 @@ def _root(folder: Path, output: Path | None, preset_name: str, num_inputs: int) 
     return output if num_inputs == 1 else output / name
 
 
-def _of_folder(folder: Path, root: Path, passed_over: list[tuple[Path, str]]) -> list[Task]:
-    here, inside = folder.resolve(), root.resolve()
+def _of_folder(folder: Path, roots: Mapping[Path, Path], passed_over: list[tuple[Path, str]]) -> list[Task]:
+    root = roots[folder]
+    here, outside = folder.resolve(), root.resolve()
+    inside = [
+        place for each in roots.values() if (place := each.resolve()) != here and place.is_relative_to(here)
+    ]
+    if outside == here:
+        raise OutputError(f"outputs would replace their inputs in {folder}", hint="choose another -o")
     tasks = []
     for path in _walk(folder):
         if not (is_picture(path) or path.suffix.lower() in VIDEO_SUFFIXES or path.is_symlink()):
             continue
         # What an earlier run has put into a folder inside the input is no input.
-        if inside != here and (path.parent.resolve() / path.name).is_relative_to(inside):
+        if any((path.parent.resolve() / path.name).is_relative_to(place) for place in inside):
             continue
         if reason := _reason_to_pass_over(path, here):
             passed_over.append((path, reason))
         elif path.is_file():
+            target = outside / path.relative_to(folder)
+            # As of clips/clips/x.mp4 with -o . next to clips.
+            if outside not in inside and target.is_relative_to(here):
+                raise OutputError(
+                    f"the output of {path} would lie among the inputs", hint="choose another -o"
+                )
             tasks.append(Task(path, root / path.relative_to(folder), root))
     if not tasks:
         raise InputError(f"no pictures and no videos in {folder}", hint="known by their suffixes")
@@ -115,6 +129,17 @@ def _reason_to_pass_over(path: Path, here: Path) -> str | None:
     if not goal.is_relative_to(here):
         return "a link out of the folder"
     return "a link to a folder" if goal.is_dir() else None
+
+
+def _without_outputs(tasks: Sequence[Task], passed_over: list[tuple[Path, str]]) -> Iterator[Task]:
+    """All but those that have the name of another one's output."""
+    outputs = {task.target.absolute(): task.source for task in tasks}
+    for task in tasks:
+        origin = outputs.get(task.source.absolute())
+        if origin is None:
+            yield task
+        else:
+            passed_over.append((task.source, f"it is the output of {origin}"))
 
 
 def _refuse_twins(tasks: Sequence[Task]) -> None:

@@ -106,6 +106,39 @@ def test_what_an_earlier_run_put_inside_the_input_is_no_input() -> None:
         assert list(batch("in", output="in/out", overwrite=True)) == ["a.png"]
 
 
+def test_an_output_folder_above_the_input_holds_outputs_and_no_inputs() -> None:
+    write_pictures("in/a.png", "in/deeper/b.png", "other.png")
+    assert batch("in", output=".") == {"a.png": "done", "b.png": "done"}
+    assert {"a.png", "deeper/b.png", "other.png", "in/a.png", "in/deeper/b.png"} < files(".")
+    assert batch("in", output=".") == {"a.png": "skipped", "b.png": "skipped"}
+
+
+def test_outputs_of_several_folders_within_one_of_them_are_no_inputs() -> None:
+    write_pictures("left/x.png", "right/y.png")
+    for _ in range(2):
+        assert list(batch("left", "right", output="left", overwrite=True)) == ["x.png", "y.png"]
+    assert files("left") == {"x.png", "left/x.png", "right/y.png"}
+
+
+def test_outputs_that_would_lie_among_the_inputs_are_refused_before_any_work() -> None:
+    write_pictures("in/a.png", "in/in/b.png")
+    with pytest.raises(OutputError, match=r"output of in/in/b\.png would lie among the inputs"):
+        batch("in", output=".")
+    with pytest.raises(OutputError, match="outputs would replace their inputs in in"):
+        convert_many(["in", "in/in"], ".", preset="tiny", engine="eager", overwrite=True)
+    assert files("in") == {"a.png", "in/b.png"}
+
+
+def test_files_named_once_more_with_their_outputs_are_not_translated_twice(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write_pictures("a.png", "b.png")
+    assert batch("a.png", "b.png", output=None) == {"a.png": "done", "b.png": "done"}
+    found = batch("a.png", "a_tiny.png", "b.png", "b_tiny.png", output=None)
+    assert found == {"a.png": "skipped", "b.png": "skipped"}
+    assert "a_tiny.png is passed over: it is the output of a.png" in caplog.text
+
+
 def test_several_inputs_share_an_output_folder(make_clip: MakeClip) -> None:
     write_pictures("one.png", "left/x.png", "right/x.png")
     make_clip("clip.mp4", pts=range(2))
