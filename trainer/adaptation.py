@@ -16,7 +16,6 @@ from .data import PictureFolder
 from .fit import fit
 from .labelled import Examination, LabelledData, classes_of, labels_of
 from .run import RunFolder
-from .tasks import refuse_impossible
 
 
 def source_classes(source: Path) -> tuple[str, ...]:
@@ -46,7 +45,6 @@ def adapt(
     of TARGET: those count for this score alone. Raises InputError for pictures that cannot be read, else as
     `fit`.
     """
-    refuse_impossible(config)
     source, target = folders
     if not target.is_dir():
         raise InputError(f"no such folder: {target}")

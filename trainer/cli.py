@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .precedence import prefer_typed_folders, prefer_typed_length, read_file
+from .run_options import run_options
+
 if TYPE_CHECKING:
     import torch
 
@@ -22,22 +25,6 @@ GENERATOR_ALIASES = {
     "unet_256": "unet-256",
     "unet_128": "unet-128",
 }
-# Of these a train.toml gives the flags' defaults; all else in it belongs to the recipe.
-AROUND_THE_RECIPE = (
-    *("a", "b", "dataroot", "name", "out", "epochs", "epochs_decay", "direction"),
-    *("device", "holdout", "features", "on_watchdog"),
-)
-
-
-def _read_file(ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> dict[str, Any]:
-    """Read a train.toml before the other flags; returns what belongs to the recipe."""
-    if path is None:
-        return {}
-    from .config import read_train_toml
-
-    table = read_train_toml(path)
-    ctx.default_map = {key: table.pop(key) for key in AROUND_THE_RECIPE if key in table}
-    return table
 
 
 @click.command("train", short_help="fit a translator on two folders of pictures")
@@ -53,10 +40,9 @@ def _read_file(ctx: click.Context, _parameter: click.Parameter, path: Path | Non
     "file",
     type=click.Path(path_type=Path),
     is_eager=True,
-    callback=_read_file,
+    callback=read_file,
     help="A train.toml; flags win over it.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--steps", type=click.IntRange(1), help="Optimisation steps in all; instead of --epochs.")
 @click.option("--epochs", "--n_epochs", type=click.IntRange(0), help="Epochs at full rate.  [default: 100]")
 @click.option(
@@ -91,6 +77,9 @@ def _read_file(ctx: click.Context, _parameter: click.Parameter, path: Path | Non
 )
 @click.option("--width", "--ngf", type=click.IntRange(1), help="Channels of the generator's first layer.")
 @click.option("--blocks", type=click.IntRange(1), help="Residual blocks of the generator.")
+@click.option(
+    "--shared-blocks", type=click.IntRange(0), help="Blocks that UNIT's encoders share.  [default: 1]"
+)
 @click.option("--upsample", type=click.Choice(["transpose", "resize"]), help="resize: free of checkerboards.")
 @click.option("--critic-width", "--ndf", type=click.IntRange(1), help="Channels of the critics' first layer.")
 @click.option("--critic-depth", "--n_layers_D", type=click.IntRange(1), help="Strided layers of the critics.")
@@ -126,11 +115,6 @@ def _read_file(ctx: click.Context, _parameter: click.Parameter, path: Path | Non
 @click.option(
     "--direction", type=click.Choice(["a2b", "b2a", "AtoB", "BtoA"]), default="a2b", show_default=True
 )
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--seed", type=click.IntRange(0), help="Of everything random.  [default: 0]")
-@click.option("--preview-every", type=click.IntRange(1), help="Steps between preview grids.  [default: 500]")
-@click.option("--checkpoint-every", type=click.IntRange(1), help="Steps between checkpoints.  [default: 500]")
 @click.option("--holdout", type=click.Path(path_type=Path), help="ROOT of held-out pictures of A and B.")
 @click.option("--eval-every", type=click.IntRange(1), help="Steps between looks at held-out pictures.")
 @click.option(
@@ -153,10 +137,12 @@ def _read_file(ctx: click.Context, _parameter: click.Parameter, path: Path | Non
     show_default=True,
     help="What to do when the run goes wrong.",
 )
-@click.option("--restart", is_flag=True, help="Discard an earlier run of this name.")
 @click.option("--dry-run", is_flag=True, help="Print the merged recipe and what it costs.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+@run_options
+@click.pass_context
 def command(
+    ctx: click.Context,
+    /,
     a: Path | None,
     b: Path | None,
     dataroot: Path | None,
@@ -174,8 +160,8 @@ def command(
 ) -> None:
     """Fit a translator between the pictures of folders A and B, unpaired.
 
-    A alone may be a ROOT that holds trainA and trainB, train_A and train_B, or A and B. The same command
-    again goes on where the run stopped. Ctrl-C saves and stops.
+    A alone may be a ROOT that holds trainA and trainB, train_A and train_B, images_a and images_b, or A and
+    B. The same command again goes on where the run stopped. Ctrl-C saves and stops.
     """
     from i2itool.console import open_reporter
     from i2itool.device import resolve_device
@@ -184,16 +170,15 @@ def command(
     from .material import open_held_out, open_material
     from .processes import open_processes
     from .recipe import make_recipe
+    from .refusals import refuse_lonely_flags
     from .run import RunFolder
-    from .tasks import refuse_impossible
 
-    folders = _folders(a, b, dataroot, direction)
+    prefer_typed_length(ctx, flags, file)
+    folders = _folders(*prefer_typed_folders(ctx, a, b, dataroot), direction)
     flags["generator"] = GENERATOR_ALIASES.get(flags["generator"], flags["generator"])
     processes, where = open_processes(resolve_device(device))
     config = make_recipe(folders, flags, file, device=where, processes=processes.count)
-    refuse_impossible(config)
-    if bool(config.eval_every) != (holdout is not None):
-        raise click.UsageError("--eval-every and --holdout go together")
+    refuse_lonely_flags(config, flags, holdout, features)
     if dry_run:
         _print_dry_run(config, where)
         return
@@ -217,11 +202,16 @@ def command(
 
 def _folders(a: Path | None, b: Path | None, dataroot: Path | None, direction: str) -> tuple[Path, Path]:
     """Those of the domain to translate and of the one to arrive at."""
+    from i2itool.errors import OptionError
+
     from .data import find_folders
 
     root = a or dataroot
     if root is None or (a is not None and dataroot is not None):
-        raise click.UsageError("give two folders A and B, or one ROOT that holds both")
+        problem = (
+            "no folders of pictures" if root is None else f"--dataroot {dataroot} with {a}: one too many"
+        )
+        raise OptionError(problem, hint="give two folders A and B, or one ROOT that holds both")
     folder_a, folder_b = find_folders(root, b)
     return (folder_a, folder_b) if direction in ("a2b", "AtoB") else (folder_b, folder_a)
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from i2itool.errors import InputError, TrainingError
+from i2itool.errors import InputError, OptionError
 from i2itool.preset import PresetName
 
-from .complaints import complaint
+from .complaints import Misfit, complaint
 from .defaults import DEFAULTS, merge
 from .objectives import AdaptRecipe, CycleGanWeights, DistillRecipe, Table, Unit2018Weights, UnitWeights
 
@@ -51,9 +52,9 @@ class AdamRecipe(Table):
     """
 
     rate: float = Field(gt=0)
-    beta1: float = 0.5
-    beta2: float = 0.999
-    weight_decay: float = 0.0
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
     policy: Literal["linear", "step", "cosine", "plateau"] = "linear"
     constant: float = Field(default=1.0, ge=0, le=1)
     every: int = Field(default=100_000, ge=1)
@@ -87,7 +88,7 @@ class TrainConfig(Table):
     name: PresetName
     domain_a: str
     domain_b: str
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**32)
     steps: int = Field(ge=1)
     batch_size: int = Field(default=1, ge=1)
     load_px: int = Field(ge=8)
@@ -123,17 +124,28 @@ class TrainConfig(Table):
     @model_validator(mode="after")
     def _parts_fit(self) -> TrainConfig:
         if self.crop_px > self.load_px:
-            raise ValueError(f"the crop ({self.crop_px} px) is larger than the picture ({self.load_px} px)")
+            problem = f"the crop ({self.crop_px} px) is larger than the picture ({self.load_px} px)"
+            remedy = "a smaller --size, or a larger --load-size"
+            raise Misfit(problem, "crop_px", "load_px", remedy=remedy)
         if self.batch_size % self.accumulate:
-            raise ValueError(
-                f"a batch of {self.batch_size} has no {self.accumulate} equal parts (accumulate)"
-            )
-        if self.eval_every == 0 and (self.export == "best" or self.adam.policy == "plateau"):
-            raise ValueError("export 'best' and the policy 'plateau' need eval_every and held-out pictures")
+            problem = f"a batch of {self.batch_size} has no {self.accumulate} equal parts"
+            remedy = "a --batch-size that is a multiple of --accumulate"
+            raise Misfit(problem, "batch_size", "accumulate", remedy=remedy)
+        if self.eval_every == 0 and self.export == "best":
+            raise Misfit("no step is known to be the best", "export", remedy=HOW_TO_HOLD_OUT)
+        if self.eval_every == 0 and self.adam.policy == "plateau":
+            raise Misfit("no scores that it could follow", "adam.policy", remedy=HOW_TO_HOLD_OUT)
+        if (self.metric == "source_accuracy") != (self.method == "adapt"):
+            problem = f"method {self.method} is not judged by {self.metric}"
+            raise Misfit(problem, "metric", "method", remedy="choose another --metric")
         if self.generator.name not in TRAINABLE[self.method]:
-            raise ValueError(f"method {self.method} cannot train generator '{self.generator.name}'")
+            problem = f"method {self.method} cannot train generator '{self.generator.name}'"
+            remedy = f"one of {', '.join(TRAINABLE[self.method])}, or another --method"
+            raise Misfit(problem, "method", "generator.name", remedy=remedy)
         return self
 
+
+HOW_TO_HOLD_OUT = "give --holdout ROOT and --eval-every STEPS"
 
 # The generators that each method can train.
 TRAINABLE: dict[Method, tuple[str, ...]] = {
@@ -153,22 +165,25 @@ def read_train_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"cannot read {path}: {error}") from error
 
 
-def make_config(file: dict[str, Any], flags: dict[str, Any]) -> TrainConfig:
-    """Merge the method's defaults, a train.toml and the flags.
+def make_config(
+    file: dict[str, Any], flags: dict[str, Any], *, given: Mapping[str, Any] | None = None
+) -> TrainConfig:
+    """Merge the method's defaults, a train.toml and what flags say, both as tables of the recipe.
 
     The picture size follows the crop as in CycleGAN (286 for 256) where it is not given.
-    Raises TrainingError for what cannot be, OptionError if a flag says it.
+    given: the flags by the names of the command's parameters, for complaints.
+    Raises OptionError for what cannot be.
     """
     method = flags.get("method") or file.get("method") or "cyclegan"
-    if method not in DEFAULTS:
-        raise TrainingError(f"unknown method: {method}", hint=f"one of {', '.join(DEFAULTS)}")
+    if not isinstance(method, str) or method not in DEFAULTS:
+        raise OptionError(f"unknown method: {method}", hint=f"one of {', '.join(DEFAULTS)}")
     table = merge(DEFAULTS[method], file, flags, {"method": method})
     if isinstance(table.get("crop_px"), int):
         table.setdefault("load_px", -(-table["crop_px"] * 286 // 256))
     try:
         return TrainConfig(**table)
     except ValidationError as error:
-        raise complaint(error, flags) from error
+        raise complaint(error, given or {}) from error
 
 
 # What a resumed run may change: the length, and what leaves the training itself as it is.

@@ -70,7 +70,9 @@ def command(
 
     from .distillation import Lesson, distill
     from .recipe import make_student_recipe
+    from .refusals import refuse_lonely_flags_of_a_student
 
+    refuse_lonely_flags_of_a_student(flags, holdout)
     teacher, where = find_preset(preset), resolve_device(device)
     flags["eval_every"] = (flags["eval_every"] or 1000) if holdout else None
     config = make_student_recipe(teacher, direction, flags, device=where)

@@ -20,7 +20,6 @@ from .fit import fit
 from .holdout import MOST_PICTURES, Holdout
 from .lessons import Lessons, write_lessons
 from .run import RunFolder
-from .tasks import refuse_impossible
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,6 @@ def distill(
     path: the run's folder, which keeps the teacher's pictures.  Raises InputError for pictures that cannot
     be read, PresetError or EngineError if the teacher cannot run, else as `fit`.
     """
-    refuse_impossible(config)
     run = RunFolder(path)
     seen = PictureFolder(lesson.pictures, load_px=config.load_px)
     seen.check()

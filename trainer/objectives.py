@@ -8,16 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Table(BaseModel):
-    """A part of a recipe: frozen, and without keys that nobody reads."""
+    """A part of a recipe: frozen, without keys that nobody reads, each value of its kind."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Ramp(Table):
     """A weight that moves in a straight line from `start` to `end` during the first `until` of the run."""
 
-    start: float
-    end: float
+    start: float = Field(ge=0)
+    end: float = Field(ge=0)
     until: float = Field(default=1.0, gt=0, le=1)
 
     def at(self, progress: float) -> float:
@@ -93,5 +93,5 @@ class AdaptRecipe(_Weights):
     features: Ramp = Ramp(start=1e-4, end=1e-4)
     names: Ramp = Ramp(start=10, end=10)
     names_translated: Ramp = Ramp(start=0, end=0)
-    classes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = Field(default=(), strict=False)  # a list, in a file
     invert: bool = False

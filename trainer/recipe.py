@@ -9,15 +9,16 @@ from typing import Any
 
 import torch
 
-from i2itool.networks import build, multiple_of
+from i2itool.errors import OptionError
 from i2itool.options import DIRECTIONS, Direction
 from i2itool.pictures import list_pictures
 from i2itool.preset import Preset
 from i2itool.work_size import parse_work_size
 
-from .complaints import refuse_flags_of_another_method
-from .config import TrainConfig, make_config
-from .defaults import DEFAULTS
+from .complaints import spelled
+from .config import GeneratorRecipe, TrainConfig, make_config
+from .defaults import DEFAULTS, merge
+from .refusals import network_multiple, refuse_impossible, refuse_settings_of_another_method
 
 GENERATORS: dict[str, dict[str, Any]] = {
     "resnet-9": {"name": "resnet", "hyper": {"blocks": 9}},
@@ -43,6 +44,8 @@ SAME_IN_THE_RECIPE = (
     ),
     *("preview_every", "checkpoint_every", "eval_every", "metric", "export", "temporal_noise"),
 )
+# What `i2itool train` fits; the others have commands of their own.
+METHODS = ("cyclegan", "unit", "unit2018")
 # CycleGAN's own schedule, in passes over the larger folder.
 EPOCHS, EPOCHS_DECAY = 100, 100
 
@@ -57,32 +60,38 @@ def make_recipe(
 ) -> TrainConfig:
     """Merge defaults, a train.toml and flags (None: not given) into a recipe.
 
-    Epochs become steps by the number of pictures. Raises OptionError, TrainingError or InputError.
+    Epochs become steps by the number of pictures. Raises OptionError for what cannot be or would not be
+    heeded, InputError for a folder without pictures.
     """
-    refuse_flags_of_another_method(flags["method"] or file.get("method") or "cyclegan", flags)
-    domain_a, domain_b = (folder.name for folder in folders)
-    generator = dict(GENERATORS.get(flags["generator"] or "", {}))
-    hyper = {name: flags[name] for name in ("width", "blocks", "upsample")}
-    table: dict[str, Any] = {
-        **{name: flags[name] for name in SAME_IN_THE_RECIPE},
-        "processes": processes,
-        "flip": False if flags["no_flip"] else None,
-        "recompute": flags["recompute"] or None,
-        "compile": flags["compile"] or None,
-        "generator": generator | {"hyper": generator.get("hyper", {}) | _given(hyper)},
-        "critic": {"width": flags["critic_width"], "depth": flags["critic_depth"]},
-        "adam": {"rate": flags["lr"], "beta1": flags["beta1"], "policy": flags["lr_policy"]},
-        "cyclegan": {"cycle": flags["lambda_cycle"], "identity": flags["lambda_identity"]},
-    }
-    below: dict[str, Any] = {"domain_a": domain_a, "domain_b": domain_b, "precision": _best_precision(device)}
+    method = flags["method"] or file.get("method") or "cyclegan"
+    if method not in METHODS:
+        raise OptionError(f"`train` has no method {method!r}", hint=f"one of {', '.join(METHODS)}")
+    refuse_settings_of_another_method(method, flags, file)
+    generator = GENERATORS.get(flags["generator"] or "", {"hyper": {}})
+    hyper = {name: flags[name] for name in ("width", "blocks", "upsample", "shared_blocks")}
+    table = _given(
+        {
+            **{name: flags[name] for name in SAME_IN_THE_RECIPE},
+            "processes": processes,
+            "flip": False if flags["no_flip"] else None,
+            "recompute": flags["recompute"] or None,
+            "compile": flags["compile"] or None,
+            "precision": None if flags["precision"] == "auto" else flags["precision"],
+            "generator": generator | {"hyper": generator["hyper"] | _given(hyper)},
+            "critic": {"width": flags["critic_width"], "depth": flags["critic_depth"]},
+            "adam": {"rate": flags["lr"], "beta1": flags["beta1"], "policy": flags["lr_policy"]},
+            "cyclegan": {"cycle": flags["lambda_cycle"], "identity": flags["lambda_identity"]},
+        }
+    )
+    below: dict[str, Any] = {"domain_a": folders[0].name, "domain_b": folders[1].name}
+    below["precision"] = _best_precision(device)
     if flags["eval_every"] or file.get("eval_every"):
         below["export"] = "best"
-    if flags["precision"] != "auto":
-        table["precision"] = flags["precision"]
-    if flags["steps"] is None and ("steps" not in file or _asks_for_epochs(flags)):
-        batch_size = flags["batch_size"] or file.get("batch_size") or 1
-        table |= _schedule(folders, flags, batch_size * processes)
-    return make_config(below | dict(file), table)
+    config = make_config(
+        below | dict(file), merge(table, _length(folders, flags, file, processes)), given=flags
+    )
+    refuse_impossible(config, flags)
+    return config
 
 
 def make_student_recipe(
@@ -91,14 +100,15 @@ def make_student_recipe(
     """The recipe of a student of `teacher`, from the flags of `i2itool distill` (None: not given).
 
     It learns at the size at which the teacher works. Raises PresetError if the teacher cannot go that way,
-    TrainingError or OptionError.
+    OptionError for what cannot be.
     """
     digest = sha256(teacher.weights_path(direction).read_bytes()).hexdigest()[:16]
     domains = (teacher.domains.a, teacher.domains.b)
     load_px = flags["load_px"] or parse_work_size("auto", teacher) or DEFAULTS["distill"]["crop_px"]
     hyper = _given({"width": flags["width"], "blocks": flags["blocks"]})
     generator = GENERATORS[flags["generator"]]
-    multiple = multiple_of(build(generator["name"], **generator["hyper"] | hyper))
+    student = GeneratorRecipe(name=generator["name"], hyper=generator["hyper"] | hyper)
+    multiple = network_multiple(student, flags)
     weights = {name: flags[f"lambda_{name}"] for name in ("l1", "adversarial")}
     table: dict[str, Any] = {
         **{name: flags[name] for name in ("name", "steps", "batch_size", "seed", "temporal_noise")},
@@ -110,7 +120,7 @@ def make_student_recipe(
         "crop_px": flags["crop_px"] or load_px // multiple * multiple,
         "precision": _precision(flags, device),
         "export": "best" if flags["eval_every"] else None,
-        "generator": generator | {"hyper": generator["hyper"] | hyper},
+        "generator": student.model_dump(),
         "adam": {"rate": flags["lr"]},
         "distill": weights
         | {
@@ -119,7 +129,9 @@ def make_student_recipe(
             "features": None if flags["features"] is None else str(flags["features"]),
         },
     }
-    return make_config({}, table)
+    config = make_config({}, table, given=flags)
+    refuse_impossible(config, flags)
+    return config
 
 
 def make_adaptation_recipe(
@@ -127,7 +139,7 @@ def make_adaptation_recipe(
 ) -> TrainConfig:
     """The recipe of a classifier of these classes, from the flags of `i2itool adapt` (None: not given).
 
-    Raises TrainingError or OptionError.
+    Raises OptionError for what cannot be.
     """
     table: dict[str, Any] = {
         **{name: flags[name] for name in ("name", "steps", "batch_size", "seed", "eval_every")},
@@ -147,25 +159,41 @@ def make_adaptation_recipe(
             "invert": flags["invert"],
         },
     }
-    return make_config({}, table)
+    config = make_config({}, table, given=flags)
+    refuse_impossible(config, flags)
+    return config
 
 
 def _given(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in table.items() if value is not None}
+    """A table without what is None, and without the tables in it that are empty then."""
+    inner = {key: _given(value) if isinstance(value, dict) else value for key, value in table.items()}
+    return {key: value for key, value in inner.items() if value is not None and value != {}}
 
 
-def _asks_for_epochs(flags: Mapping[str, Any]) -> bool:
-    return flags["epochs"] is not None or flags["epochs_decay"] is not None
-
-
-def _schedule(folders: tuple[Path, Path], flags: Mapping[str, Any], batch_size: int) -> dict[str, Any]:
-    """The number of steps, and the share of them at full rate, that the epochs make."""
+def _length(
+    folders: tuple[Path, Path], flags: Mapping[str, Any], file: Mapping[str, Any], processes: int
+) -> dict[str, Any]:
+    """The number of steps, and the share of them at full rate, that the epochs make; empty by `--steps`."""
+    asked = [
+        f"{spelled(name)} {flags[name]}" for name in ("epochs", "epochs_decay") if flags[name] is not None
+    ]
+    steps = file.get("steps") if flags["steps"] is None else flags["steps"]
+    if asked and steps is not None:
+        hint = "give one of them"
+        raise OptionError(f"--steps {steps} with {asked[0]}: both say how long the run is", hint=hint)
+    if steps is not None:
+        return {}
     epochs = EPOCHS if flags["epochs"] is None else flags["epochs"]
     decay = EPOCHS_DECAY if flags["epochs_decay"] is None else flags["epochs_decay"]
-    a_pass = max(len(list_pictures(folder)) for folder in folders) // batch_size or 1
+    if epochs + decay == 0:
+        raise OptionError(f"{' with '.join(asked)}: the run has no step", hint="give one or more epochs")
+    batch_size = flags["batch_size"] or file.get("batch_size")
+    # A file may hold anything; what is no number is refused with the rest of the recipe.
+    batch = batch_size * processes if isinstance(batch_size, int) and batch_size > 0 else processes
+    a_pass = max(len(list_pictures(folder)) for folder in folders) // batch or 1
     schedule: dict[str, Any] = {"steps": (epochs + decay) * a_pass}
-    if _asks_for_epochs(flags):
-        schedule["adam"] = {"constant": epochs / max(epochs + decay, 1)}
+    if asked:
+        schedule["adam"] = {"constant": epochs / (epochs + decay)}
     return schedule
 
 

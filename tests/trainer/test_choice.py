@@ -19,7 +19,7 @@ from torch import nn
 
 from i2itool.cli import main
 from i2itool.console import SilentReporter
-from i2itool.errors import InputError, TrainingError
+from i2itool.errors import InputError, OptionError
 from i2itool.metrics.features import MobileNetV2
 from i2itool.preset import find_preset
 
@@ -149,7 +149,7 @@ def test_the_best_step_is_kept_and_exported_also_after_a_crash(
 
 def test_a_plateau_or_the_best_without_evaluations_is_refused(make_tiny_config: MakeConfig) -> None:
     for change in ({"export": "best"}, {"adam": {"policy": "plateau"}}):
-        with pytest.raises(TrainingError, match="need eval_every"):
+        with pytest.raises(OptionError, match="give --holdout ROOT and --eval-every"):
             make_tiny_config("cyclegan", **change)
 
 
@@ -163,7 +163,7 @@ def test_the_command_chooses_by_a_folder_of_held_out_pictures(
     ]
     alone = CliRunner().invoke(main, command, catch_exceptions=False)
     assert alone.exit_code == 2
-    assert "--eval-every and --holdout go together" in alone.stderr
+    assert "--eval-every 2: no pictures are held out (give --holdout ROOT)" in alone.stderr
     chosen = CliRunner().invoke(main, [*command, "--holdout", str(held_out)], catch_exceptions=False)
     assert chosen.exit_code == 0, chosen.output
     training = find_preset(str(tmp_path / "run")).training

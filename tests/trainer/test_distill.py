@@ -124,7 +124,7 @@ def test_the_perceptual_loss_is_nil_for_equal_pictures_and_grows_with_blur(tmp_p
     [
         (["--direction", "b2a"], "has no b2a direction"),
         (["--lambda-l1", "x"], "x"),
-        (["--size", "31"], "multiple of 8"),
+        (["--size", "31"], "at least --size 32"),
         (["--holdout", "nowhere"], "no pictures in nowhere"),
     ],
 )

@@ -161,9 +161,6 @@ def test_a_root_stands_for_both_folders(folders: tuple[Path, Path], tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--size", "30"], 7, "multiple of 4"),
-        (["--size", "32", "--critic-depth", "5"], 7, "at least"),
-        (["--size", "64", "--load-size", "40"], 7, "larger than the picture"),
         (["--device", "cuda:99"], 5, "no such device: cuda:99"),
         (["--config", "missing.toml"], 3, "missing.toml"),
     ],
