@@ -25,8 +25,9 @@ TINY_PX = 64
 GRAY_LEVELS = 6
 # Pictures are compared by the signs of 16x16 horizontal differences; of 256 bits so many may differ.
 HASH_PX, NEAR_BITS = 16, 12
-# Sides that the trainer's generators take, and the crop that goes with a picture of 286 px in the papers.
-_CROP_STEP, _CROP_SHARE, _MOST_CROP_PX = 32, 256 / 286, 256
+# In the papers a crop of 256 px goes with a picture of 286; all generators but U-Nets take multiples of 8,
+# and the usual critics no less than 32.
+_MOST_LOAD_PX, _MOST_CROP_PX, _LEAST_CROP_PX, _CROP_STEP_PX = 286, 256, 32, 8
 
 logger = logging.getLogger("i2itool.trainer")
 
@@ -193,9 +194,13 @@ def _near_pairs(looks: Sequence[Look]) -> Iterator[tuple[int, int, int]]:
 
 
 def _suggest(looks: Sequence[Look]) -> tuple[int, int]:
-    """Load and crop size, px: as in the papers, or smaller where the smallest tenth of pictures is."""
-    short_sides = [min(look.size) for look in looks] or [_MOST_CROP_PX]
-    most_load = round(_MOST_CROP_PX / _CROP_SHARE)
-    load = min(most_load, max(_CROP_STEP, int(np.percentile(short_sides, 10))))
-    crop = max(_CROP_STEP, int(load * _CROP_SHARE) // _CROP_STEP * _CROP_STEP)
-    return max(load, crop), crop
+    """Load and crop size, px: as in the papers, or smaller where the smallest tenth of pictures is.
+
+    The crop is the largest that has no larger share of the picture than theirs. Pictures are enlarged only
+    where they are too small for any crop.
+    """
+    short_sides = [min(look.size) for look in looks] or [_MOST_LOAD_PX]
+    least_load = -(-_LEAST_CROP_PX * _MOST_LOAD_PX // _MOST_CROP_PX)
+    load = min(_MOST_LOAD_PX, max(least_load, int(np.percentile(short_sides, 10))))
+    crop = load * _MOST_CROP_PX // _MOST_LOAD_PX
+    return load, crop // _CROP_STEP_PX * _CROP_STEP_PX

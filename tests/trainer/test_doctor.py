@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from i2itool.trainer.doctor import Checkup, check_folders, refuse_or_warn
+from i2itool.trainer.config import make_config
+from i2itool.trainer.doctor import Checkup, Look, check_folders, judge, refuse_or_warn
+from i2itool.trainer.refusals import refuse_impossible
 from numpy.typing import NDArray
 
 from i2itool.cli import main
@@ -89,7 +91,7 @@ def test_copies_are_found_within_a_folder_and_across(folders: tuple[Path, Path])
     assert found[("stray.jpg", "1.png")].endswith("the same picture in A and in B")
 
 
-@pytest.mark.parametrize(("size", "load", "crop"), [((96, 128), 96, 64), ((720, 1280), 286, 256)])
+@pytest.mark.parametrize(("size", "load", "crop"), [((96, 128), 96, 80), ((720, 1280), 286, 256)])
 def test_sizes_are_suggested_that_the_pictures_can_fill(
     tmp_path: Path, size: tuple[int, int], load: int, crop: int
 ) -> None:
@@ -98,6 +100,44 @@ def test_sizes_are_suggested_that_the_pictures_can_fill(
         cv2.imwrite(str(tmp_path / name / "x.png"), scene(ord(name), size))
     checkup = check_folders(tmp_path / "a", tmp_path / "b")
     assert (checkup.load_px, checkup.crop_px) == (load, crop)
+
+
+def suggestion(*short_sides_px: int) -> tuple[int, int]:
+    """Load and crop size that pictures of these short sides are told."""
+    looks = [
+        Look(
+            Path(f"{index}.png"),
+            (px, 2 * px),
+            deviation=50,
+            bits=np.packbits(np.arange(256) % (index + 2) == 0),
+        )
+        for index, px in enumerate(short_sides_px)
+    ]
+    checkup = judge(looks, [])
+    return checkup.load_px, checkup.crop_px
+
+
+def test_a_suggested_crop_is_the_largest_that_keeps_the_papers_share() -> None:
+    for short_side_px in range(1, 400):
+        load, crop = suggestion(short_side_px)
+        # Only pictures too small for any crop are enlarged, and only those of the papers' size are not whole.
+        assert load == max(36, min(short_side_px, 286)), short_side_px
+        assert 32 <= crop <= load * 256 / 286 < crop + 8, (short_side_px, crop)
+        assert crop % 8 == 0
+
+
+def test_a_suggestion_follows_the_smallest_tenth_of_the_pictures() -> None:
+    assert suggestion(*[60] * 3, *[500] * 17) == suggestion(60)
+    assert suggestion(*[60] * 1, *[500] * 19) == suggestion(500)
+
+
+@pytest.mark.parametrize("generator", ["resnet", "light"])
+def test_what_is_suggested_is_never_refused(generator: str) -> None:
+    hyper = {"width": 1, "blocks": 1} | ({"factor": 8} if generator == "light" else {})
+    table = {"name": "x", "domain_a": "a", "domain_b": "b", "steps": 1}
+    for load, crop in {suggestion(short_side_px) for short_side_px in range(1, 400)}:
+        sizes = {"load_px": load, "crop_px": crop, "generator": {"name": generator, "hyper": hyper}}
+        refuse_impossible(make_config({}, table | sizes), {})
 
 
 def test_errors_stop_a_training_and_warnings_are_logged(
