@@ -66,6 +66,7 @@ def prepared(
         segment_frames = max(1, segment_frames // translator.batch_size) * translator.batch_size
         chosen = {
             "engine": engine,
+            "hardware": translator.hardware,
             "segment_frames": segment_frames,
             "batch_size": translator.batch_size,
         }

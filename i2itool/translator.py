@@ -60,6 +60,7 @@ class Translator:
         self._work_px = work_px
         self._device = device
         self._steady: SteadyGenerator | None = None
+        self._hardware = ""
 
     def prepare(
         self,
@@ -87,7 +88,13 @@ class Translator:
             self._ladder.ask_for(batch_size)
             self.batch_size = batch_size
         engine = self._ladder.engine(padded, floats)
+        self._hardware = engine.hardware
         return f"{engine.name} {engine.precision} at {size[1]}x{size[0]}"
+
+    @property
+    def hardware(self) -> str:
+        """What the rounding of the engine that `prepare` opened depends on, see `Engine`."""
+        return self._hardware
 
     @property
     def device(self) -> torch.device:

@@ -124,6 +124,30 @@ CLIPS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """threads(1): have PyTorch compute with one, until the test ends."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_pieces_that_were_computed_on_another_number_of_cores_are_refused(
+    threads: Callable[[int], None], make_clip: MakeClip
+) -> None:
+    source = make_clip("clip.mkv", pts=range(20))
+    whole, broken = source.with_name("whole.mkv"), source.with_name("broken.mkv")
+    threads(1)
+    run(source, whole)
+    crash(source, broken, 6)
+    threads(2)
+    with pytest.raises(OutputError, match=r"setting hardware 1 threads on \w+ -> 2 threads on .*--restart"):
+        run(source, broken)
+    threads(1)
+    run(source, broken)
+    assert broken.read_bytes() == whole.read_bytes()
+
+
 def test_a_resumed_run_counts_the_same_damage(make_clip: MakeClip) -> None:
     source = make_clip("clip.mp4", options={"crf": "12", "preset": "veryfast", "g": "1"})
     with av.open(str(source)) as container:

@@ -58,6 +58,11 @@ class Engine(Protocol):
         """See the class."""
         ...
 
+    @property
+    def hardware(self) -> str:
+        """What rounding depends on: the GPU, or how many threads on what kind of processor."""
+        ...
+
     def __call__(self, batch: Tensor) -> Tensor:
         """Translate N,3,H,W float32 in [-1, 1] on the CPU; the same shape comes back.
 
@@ -125,6 +130,16 @@ class SizedEngine(ABC):
     def most_useful(self) -> int:
         """See `Engine`."""
         return MOST_AT_ONCE
+
+    @property
+    def hardware(self) -> str:
+        """See `Engine`."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return f"{self._num_threads()} threads on {torch.backends.cpu.get_cpu_capability()}"
+
+    def _num_threads(self) -> int:
+        return torch.get_num_threads()
 
     def __init__(self, build: Build) -> None:
         self.size = build.size

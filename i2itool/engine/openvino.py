@@ -75,6 +75,9 @@ class OpenVinoEngine(SizedEngine):
     name = "openvino"
     is_any_size = True
 
+    def _num_threads(self) -> int:
+        return num_cores()
+
     @classmethod
     def precisions(cls, device: torch.device) -> tuple[Precision, ...]:
         """bf16 first, where the CPU computes in it; raises EngineError for anything but a CPU."""

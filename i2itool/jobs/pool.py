@@ -54,7 +54,7 @@ class Crew(Protocol[SomeWorker]):
     size: int
 
     def hire(self, place: int, count: int) -> SomeWorker:
-        """Start the worker of a place, of `count` in all."""
+        """Start the worker of a place, with one of `count` shares of the cores."""
         ...
 
     def hear(self, workers: Sequence[SomeWorker]) -> Iterable[tuple[SomeWorker, Kind, object]]:
@@ -70,7 +70,7 @@ class Pool(Generic[SomeWorker]):
         self._backlog = backlog
         self._progress = progress
         self._workers: list[SomeWorker] = []
-        self._num_places = self._num_false_starts = 0
+        self._num_places = self._num_shares = self._num_false_starts = 0
 
     def __enter__(self) -> Self:
         return self
@@ -86,8 +86,10 @@ class Pool(Generic[SomeWorker]):
     def outcomes(self) -> Iterator[Outcome]:
         """What has become of each file, as they are finished; raises what a worker cannot start for."""
         self._num_places = min(self._crew.size, self._backlog.num_waiting)
+        # The same for a run that goes on with fewer files. One that is alone gets all that there is.
+        self._num_shares = self._crew.size if self._num_places > 1 else 1
         for place in range(self._num_places):
-            self._workers.append(self._crew.hire(place, self._num_places))
+            self._workers.append(self._crew.hire(place, self._num_shares))
         while self._backlog.is_open:
             for worker, kind, value in self._crew.hear(self._workers):
                 outcome = self._hear(worker, kind, value)
@@ -140,5 +142,5 @@ class Pool(Generic[SomeWorker]):
         assert not isinstance(worker.task, ProbeTask)
         outcome = None if worker.task is None else self._backlog.lose(worker.task, how)
         if self._backlog.num_waiting:
-            self._workers.append(self._crew.hire(worker.place, self._num_places))
+            self._workers.append(self._crew.hire(worker.place, self._num_shares))
         return outcome

@@ -75,7 +75,7 @@ class Processes:
         self.size = size
 
     def hire(self, place: int, count: int) -> Process:
-        """Start the worker of a place, from 0, of `count`."""
+        """Start the worker of a place, from 0, with one of `count` shares of the cores."""
         return Process(self._setup, place, core_shares(count)[place])
 
     def hear(self, workers: Sequence[Process]) -> Iterator[tuple[Process, Kind, object]]:

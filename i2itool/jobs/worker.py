@@ -83,9 +83,14 @@ class NoteReporter:
 
 
 def core_shares(count: int) -> list[list[int]]:
-    """The cores that this process may use, dealt out to `count` workers; shared if there are too few."""
+    """The cores that this process may use, dealt out to `count` workers; shared if there are too few.
+
+    Each has as many, and some may be left over: on more of them what a worker takes up would be rounded
+    otherwise than what another has begun.
+    """
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _all_cores()
-    return [cores[index::count] or [cores[index % len(cores)]] for index in range(count)]
+    num_each = max(1, len(cores) // count)
+    return [cores[index::count][:num_each] or [cores[index % len(cores)]] for index in range(count)]
 
 
 def keep_to(cores: Sequence[int]) -> None:

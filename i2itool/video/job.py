@@ -205,7 +205,7 @@ def _take_up(target: Path, identity: Identity, *, restart: bool) -> Job:
         raise OutputError(
             f"{folder} holds {sum(segment.num_frames for segment in segments)} finished frames "
             f"of another job: {', '.join(changes)}",
-            hint="--restart discards them; or ask for what was asked before",
+            hint="--restart discards them; or ask for what was asked before, on as many cores",
         )
     while segments and not segments[-1].can_be_followed(folder):
         segments.pop()
