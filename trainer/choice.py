@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .config import AdamRecipe, Metric
@@ -15,23 +16,27 @@ FALLING = ("kid",)
 class Choice:
     """The evaluations so far, as far as they matter; part of a run's state.
 
-    step, score: the best evaluation; step 0 before the first.  rate_factor: what the policy "plateau" has
-    made of the learning rate.
+    step, score: the best evaluation; step 0 before the first.  seen, scores: the last one, with all scores.
+    rate_factor: what the policy "plateau" has made of the learning rate.
     """
 
     metric: Metric
     step: int = 0
     score: float = 0.0
+    seen: int = 0
+    scores: dict[str, float] = field(default_factory=dict)
     rate_factor: float = 1.0
     _level: float | None = None
     _stale: int = 0
 
-    def see(self, step: int, score: float, recipe: AdamRecipe) -> bool:
-        """Take in the score of `step`; returns whether it is the best so far.
+    def see(self, step: int, scores: Mapping[str, float], recipe: AdamRecipe) -> bool:
+        """Take in the scores of `step`; returns whether it is the best so far by the metric.
 
         With the policy "plateau" the rate is multiplied by `gamma` after more than `patience` evaluations
         without a gain of more than the share `threshold`.
         """
+        self.seen, self.scores = step, dict(scores)
+        score = scores[self.metric]
         if self._level is None or self._gain(score, self._level) > recipe.threshold * abs(self._level):
             self._level, self._stale = score, 0
         else:

@@ -92,7 +92,10 @@ def _card(config: TrainConfig, step: int, provenance: Provenance) -> str:
     sizes = f"short side {config.load_px} px, random crops of {config.crop_px} px"
     revision = f" ({provenance.revision})" if provenance.revision else ""
     told = ", ".join(f"{name} {score:.4g}" for name, score in provenance.scores.items())
-    scores = f"\n- On held-out pictures, {config.domain_a} to {config.domain_b}: {told}" if told else ""
+    where = f"On held-out pictures, {config.domain_a} to {config.domain_b}"
+    if config.method == "adapt":
+        where = "Named rightly, of the pictures that it was trained on"
+    scores = f"\n- {where}: {told}" if told else ""
     back, pictures = (
         " and back (b2a)",
         f"{provenance.num_a} of {config.domain_a}, {provenance.num_b} of {config.domain_b}",

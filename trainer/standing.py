@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from i2itool.errors import TrainingError
 from i2itool.preset import Preset
 
-from .checkpoint import drop_best, list_checkpoints, load_best, load_checkpoint, save_best, save_checkpoint
+from .checkpoint import (
+    drop_best,
+    list_checkpoints,
+    load_best,
+    load_checkpoint,
+    load_last,
+    save_best,
+    save_checkpoint,
+)
 from .choice import Choice
 from .config import TrainConfig
 from .data import Batch
@@ -22,6 +31,7 @@ from .provenance import Provenance
 from .run import RunFolder
 from .task import Task
 from .translators import build_translators
+from .watch import check_finite_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +50,13 @@ class Standing:
         return self.processes.rank == 0
 
     def resume(self) -> int:
-        """Make the run's folder, or load its last checkpoint; returns the number of steps done.
+        """Make the run's folder, or load its last checkpoint that is whole; returns the number of steps done.
 
-        Raises TrainingError if the run in it has other settings, or has done more steps than are wanted.
+        Raises TrainingError if the run in it has other settings, has done more steps than are wanted, or has
+        damaged checkpoints alone.
         """
-        if self.writes:
-            self.run.open(self.config)
-        self.processes.wait()
         step = 0
-        if checkpoints := list_checkpoints(self.run.checkpoints):
-            state = load_checkpoint(checkpoints[-1])
+        if state := self._last_state():
             self.task.load_state(state["task"])
             self.choice.load_state(state.get("choice", {}))
             step = int(state["step"])
@@ -59,22 +66,37 @@ class Standing:
             raise TrainingError(problem, hint=hint)
         if self.writes:
             self.run.trim_log(step)
-            drop_best(self.run.checkpoints, but=self.choice.step)
+            drop_best(self.run.checkpoints)
         return step
 
+    def _last_state(self) -> dict[str, Any] | None:
+        """What the last whole checkpoint holds; the first process finds it, and then the others."""
+        state = None
+        if self.writes:
+            self.run.open(self.config)
+            state = load_last(self.run.checkpoints)
+        self.processes.wait()
+        if not self.writes and (checkpoints := list_checkpoints(self.run.checkpoints)):
+            state = load_checkpoint(checkpoints[-1])
+        return state
+
     def save(self, done: int) -> None:
-        """Write a checkpoint of `done` steps."""
+        """Write a checkpoint of `done` steps.
+
+        Raises TrainingError, and writes none, if a weight is not finite: nothing goes on from there.
+        """
         # Pictures of all processes come together here, so all of them must ask.
         task = self.task.state()
         if self.writes:
+            check_finite_weights(task["networks"], done)
             state = {"step": done, "config": self.config.model_dump(), "task": task}
             save_checkpoint(self.run.checkpoints, done, state | {"choice": self.choice.state()})
-            drop_best(self.run.checkpoints, but=self.choice.step)
+            drop_best(self.run.checkpoints)
 
     def evaluate(self, done: int, holdout: Examiner, device: torch.device) -> dict[str, float]:
         """The scores of step `done` by name; the best so far is kept."""
         scores = holdout.score(self.task.examinee(), device)
-        is_best = self.choice.see(done, scores[self.config.metric], self.config.adam)
+        is_best = self.choice.see(done, scores, self.config.adam)
         if is_best and self.writes:
             translators = self.task.translators()
             weights = {direction: network.state_dict() for direction, network in translators.items()}
@@ -84,14 +106,15 @@ class Standing:
     def export(self, done: int, samples: Batch, device: torch.device, provenance: Provenance) -> Preset:
         """Make the preset of the last step, or of the best one if the recipe says so and there is one."""
         translators: Translators = self.task.translators()
-        step = done
+        step, scores = done, self.choice.scores if self.choice.seen == done else {}
         if self.config.export == "best" and self.choice.step:
             step = self.choice.step
             best = load_best(self.run.checkpoints, step)
             translators = build_translators(self.config, best["weights"], device)
-            provenance = dataclasses.replace(provenance, scores=best["scores"])
+            scores = best["scores"]
+        provenance = dataclasses.replace(provenance, scores=scores)
         sample = render_preview(translators, samples, device)
-        return export_preset(
+        preset = export_preset(
             self.run.preset,
             translators,
             self.config,
@@ -100,3 +123,5 @@ class Standing:
             provenance=provenance,
             classifier=self.task.classifier(),
         )
+        self.run.note_provenance(provenance)
+        return preset

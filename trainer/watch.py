@@ -42,6 +42,9 @@ PLATEAU_SHARE, PLATEAU_STEPS = 0.01, 5000
 PATIENCE_STEPS = 500
 
 
+AFTER_NAN = "the same steps end alike: look for near-constant pictures, or --restart with a lower --lr"
+
+
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """What is wrong (`name`, one word) and what it means and what helps (`message`)."""
@@ -54,10 +57,17 @@ def check_finite(losses: Mapping[str, float], step: int) -> None:
     """Raise TrainingError if a loss of optimisation step `step` is NaN or infinite."""
     broken = [name for name, loss in losses.items() if not math.isfinite(loss)]
     if broken:
-        raise TrainingError(
-            f"loss {', '.join(broken)} is not finite at step {step}",
-            hint="the same steps end alike: look for near-constant pictures, or --restart with a lower --lr",
-        )
+        raise TrainingError(f"loss {', '.join(broken)} is not finite at step {step}", hint=AFTER_NAN)
+
+
+def check_finite_weights(networks: Mapping[str, Mapping[str, Tensor]], done: int) -> None:
+    """Raise TrainingError if a weight is NaN or infinite after `done` steps.
+
+    The losses of the last of them were taken before its update, and may still be finite.
+    """
+    for name, weights in networks.items():
+        if not all(bool(values.isfinite().all()) for values in weights.values()):
+            raise TrainingError(f"the weights of {name} are not finite after step {done}", hint=AFTER_NAN)
 
 
 @dataclass(slots=True)

@@ -46,7 +46,7 @@ def test_the_best_score_is_the_highest_and_the_lowest_kid(
     metric: Metric, scores: list[float], best: int
 ) -> None:
     choice = Choice(metric)
-    seen = [choice.see(10 * (place + 1), score, ADAM) for place, score in enumerate(scores)]
+    seen = [choice.see(10 * (place + 1), {metric: score}, ADAM) for place, score in enumerate(scores)]
     assert seen == [True, True, False]
     assert choice.step == best
 
@@ -58,7 +58,7 @@ def test_on_a_plateau_the_rate_falls_after_patience_and_again() -> None:
     factors = []
     # 20.1 is a gain, but of less than a hundredth.
     for step, score in enumerate([20, 20.1, 20.1, 20.1, 25, 25, 25, 25, 25, 25]):
-        choice.see(step + 1, score, recipe)
+        choice.see(step + 1, {"psnr": score}, recipe)
         factors.append(choice.rate_factor)
     assert factors[2] == 1
     assert factors[3] == factors[6] == pytest.approx(recipe.gamma)
@@ -70,8 +70,8 @@ def test_a_choice_goes_on_from_its_state() -> None:
     whole, first, second = Choice("psnr"), Choice("psnr"), Choice("psnr")
     scores = [1.0, 2.0, 2.0, 2.0, 2.0, 2.0]
     for step, score in enumerate(scores):
-        whole.see(step, score, recipe)
-        (first if step < 3 else second).see(step, score, recipe)
+        whole.see(step, {"psnr": score}, recipe)
+        (first if step < 3 else second).see(step, {"psnr": score}, recipe)
         if step == 2:
             second.load_state(json.loads(json.dumps(first.state())))
     assert second == whole
