@@ -84,6 +84,12 @@ GENERATOR_ALIASES = {
 @click.option("--critic-width", "--ndf", type=click.IntRange(1), help="Channels of the critics' first layer.")
 @click.option("--critic-depth", "--n_layers_D", type=click.IntRange(1), help="Strided layers of the critics.")
 @click.option(
+    "--critic-features",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="MobileNetV2 weights: critics see its features, too.",
+)
+@click.option(
     "--lambda-cycle", "--lambda_A", type=float, help="Weight of CycleGAN's cycle loss.  [default: 10]"
 )
 @click.option(

@@ -16,6 +16,7 @@ _PARAMETERS = {
     "adam.policy": "lr_policy",
     "critic.width": "critic_width",
     "critic.depth": "critic_depth",
+    "critic.features": "critic_features",
     "generator.name": "generator",
     "generator.hyper.width": "width",
     "generator.hyper.blocks": "blocks",

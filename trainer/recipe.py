@@ -78,7 +78,11 @@ def make_recipe(
             "compile": flags["compile"] or None,
             "precision": None if flags["precision"] == "auto" else flags["precision"],
             "generator": generator | {"hyper": generator["hyper"] | _given(hyper)},
-            "critic": {"width": flags["critic_width"], "depth": flags["critic_depth"]},
+            "critic": {
+                "width": flags["critic_width"],
+                "depth": flags["critic_depth"],
+                "features": _text(flags["critic_features"]),
+            },
             "adam": {"rate": flags["lr"], "beta1": flags["beta1"], "policy": flags["lr_policy"]},
             "cyclegan": {"cycle": flags["lambda_cycle"], "identity": flags["lambda_identity"]},
         }
@@ -126,7 +130,7 @@ def make_student_recipe(
         | {
             "perceptual": flags["lambda_features"],
             "teacher": f"{teacher.name} {direction} {digest}",
-            "features": None if flags["features"] is None else str(flags["features"]),
+            "features": _text(flags["features"]),
         },
     }
     config = make_config({}, table, given=flags)
@@ -162,6 +166,11 @@ def make_adaptation_recipe(
     config = make_config({}, table, given=flags)
     refuse_impossible(config, flags)
     return config
+
+
+def _text(path: Path | None) -> str | None:
+    """As recipes are written to files."""
+    return None if path is None else str(path)
 
 
 def _given(table: Mapping[str, Any]) -> dict[str, Any]:

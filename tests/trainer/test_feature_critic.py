@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
+from i2itool.trainer.checkpoint import list_checkpoints, load_checkpoint
 from i2itool.trainer.config import TrainConfig
 from i2itool.trainer.data import Batch
 from i2itool.trainer.feature_critic import add_feature_critics
 from i2itool.trainer.tasks import TASKS
 from torch import Tensor
 
+from i2itool.cli import main
 from i2itool.errors import InputError
 from i2itool.metrics.features import MobileNetV2
 
@@ -75,3 +78,23 @@ def test_a_file_without_such_weights_is_refused(make_tiny_config: MakeConfig, tm
     config = make_tiny_config("cyclegan", critic={"width": 4, "depth": 2, "features": str(other)})
     with pytest.raises(InputError, match="MobileNetV2"):
         TASKS["cyclegan"](config, CPU)
+
+
+def test_the_flag_reaches_the_critics(folders: tuple[Path, Path], tmp_path: Path, weights: Path) -> None:
+    tiny = "--steps 1 --size 32 --width 4 --blocks 1 --critic-width 4 --critic-depth 2 --pool-size 0 -q"
+    words = ["--name", "tiny", "--out", str(tmp_path / "run"), *tiny.split()]
+    told = ["--critic-features", str(weights)]
+    result = CliRunner().invoke(main, ["train", *map(str, folders), *words, *told])
+    assert result.exit_code == 0, result.output
+    (checkpoint,) = list_checkpoints(tmp_path / "run/checkpoints")
+    saved = load_checkpoint(checkpoint)["task"]["networks"]["D_A"]
+    assert any(name.startswith("critics.1.heads") for name in saved)
+
+
+def test_a_missing_file_of_weights_is_one_line(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    words = ["--name", "tiny", "--out", str(tmp_path / "run"), "--steps", "1", "--size", "32"]
+    told = ["--critic-features", str(tmp_path / "none.pth")]
+    result = CliRunner().invoke(main, ["train", *map(str, folders), *words, *told])
+    assert result.exit_code == 3
+    assert "none.pth" in result.output
+    assert len(result.output.strip().splitlines()) <= 2
