@@ -26,7 +26,11 @@ from .run_options import run_options
     help="Of naming their translations; not in the paper.  [default: 0]",
 )
 @click.option("--lambda-features", type=float, help="Of features staying as they are.  [default: 0.0001]")
-@click.option("--invert", is_flag=True, help="Show TARGET's pictures as negatives as often as not.")
+@click.option(
+    "--invert",
+    type=click.Choice(["neither", "source", "target", "both"]),
+    help="Whose pictures to show as negatives as often as not.  [default: neither]",
+)
 @click.option(
     "--eval-every", type=click.IntRange(1), default=500, show_default=True, help="Steps between scores."
 )

@@ -30,22 +30,25 @@ class LabelledBatch(Batch):
 class LabelledData(UnpairedData):
     """Batches that also hold the classes of A; else as `UnpairedData`.
 
-    labels: of each picture of A.  invert: show B's pictures as negatives as often as not, for domains that
-    are light on dark here and dark on light there.
+    labels: of each picture of A.  invert: "source", "target" or "both": whose pictures to show as negatives
+    as often as not, for domains that are light on dark here, and there dark on light or both.
     """
 
     labels: tuple[int, ...] = ()
-    invert: bool = False
+    invert: str = "neither"
 
     def batch(self, step: int) -> LabelledBatch:
         """The batch of optimisation step `step`, counted from 0."""
         plain, samples = UnpairedData.batch(self, step), self._samples(step)
         labels = torch.tensor([self.labels[self._shuffled(sample)] for sample in samples])
-        b = plain.b
-        if self.invert:
-            draws = [np.random.default_rng((self.seed, 2, sample)).random() < 0.5 for sample in samples]
-            b = torch.where(torch.tensor(draws)[:, None, None, None], -b, b)
-        return LabelledBatch(plain.a, b, labels)
+        a, b = plain.a, plain.b
+        draws = [np.random.default_rng((self.seed, 2, sample)).random(2) < 0.5 for sample in samples]
+        negatives = torch.tensor(np.stack(draws))[:, :, None, None, None]
+        if self.invert in ("source", "both"):
+            a = torch.where(negatives[:, 1], -a, a)
+        if self.invert in ("target", "both"):
+            b = torch.where(negatives[:, 0], -b, b)
+        return LabelledBatch(a, b, labels)
 
 
 def classes_of(folder: Path) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -84,7 +84,7 @@ class AdaptRecipe(_Weights):
     """UNIT's objective for domain adaptation; `likelihood` and `features` are sums over a picture.
 
     names_translated: of naming the translations of A, too; not in the paper.  classes: the names, in the
-    order of the classifier.  invert: show pictures of B as negatives as often as not.
+    order of the classifier.  invert: of which domain to show pictures as negatives as often as not.
     """
 
     adversarial: Ramp = Ramp(start=1, end=1)
@@ -94,4 +94,4 @@ class AdaptRecipe(_Weights):
     names: Ramp = Ramp(start=10, end=10)
     names_translated: Ramp = Ramp(start=0, end=0)
     classes: tuple[str, ...] = Field(default=(), strict=False)  # a list, in a file
-    invert: bool = False
+    invert: Literal["neither", "source", "target", "both"] = "neither"

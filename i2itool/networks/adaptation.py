@@ -93,6 +93,11 @@ class CoupledUnit32(nn.Module):
         self.deviation = nn.Conv2d(8 * width, 8 * width, 1)
         self.decoder = _decoder(width)
         self.head_A, self.head_B = _head(width), _head(width)
+        # A code has to mean the same in both domains, so what is each domain's own starts alike.
+        self.stem_B.load_state_dict(self.stem_A.state_dict())
+        self.head_B.load_state_dict(self.head_A.state_dict())
+        # Little noise at first (0.05): codes are small before anything is learnt, and would drown in it.
+        nn.init.constant_(self.deviation.bias, -3.0)
 
     def encode(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and deviation of q(z | x) for N pictures of A, then N of B: 2N,8*width,1,1 each."""

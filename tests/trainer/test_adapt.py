@@ -142,7 +142,7 @@ def test_batches_hold_the_class_of_each_picture_of_a() -> None:
     classes = classes_of(Path("light"))
     assert classes == ("cross", "square")
     labels = labels_of(source, Path("light"), classes)
-    data = LabelledData(source, target, 6, 32, False, 0, labels=labels, invert=True)
+    data = LabelledData(source, target, 6, 32, False, 0, labels=labels)
     for step in range(3):
         batch = data.batch(step)
         assert isinstance(batch, LabelledBatch)
@@ -151,8 +151,33 @@ def test_batches_hold_the_class_of_each_picture_of_a() -> None:
             rows, columns = (picture.mean(0) > 0).nonzero(as_tuple=True)
             middle = picture.mean(0)[int(rows.float().mean().round()), int(columns.float().mean().round())]
             assert (middle > 0) == (classes[int(label)] == "cross")
-    papers = torch.cat([data.batch(step).b[:, :, 0, 0].mean(1) for step in range(8)])
-    assert 0.2 < (papers > 0).float().mean() < 0.8
+
+
+@pytest.mark.parametrize("invert", ["neither", "source", "target", "both"])
+def test_negatives_are_half_of_the_domain_that_was_asked_for(invert: str) -> None:
+    source, target = (PictureFolder(Path(name), load_px=32) for name in ("light", "tinted"))
+    labels = labels_of(source, Path("light"), classes_of(Path("light")))
+    data = LabelledData(source, target, 6, 32, False, 0, labels=labels, invert=invert)
+    for domain in ("a", "b"):
+        # Paper is dark in both.
+        papers = torch.cat([getattr(data.batch(step), domain)[:, :, 0, 0].mean(1) for step in range(8)])
+        share = (papers > 0).float().mean()
+        if invert in ({"a": "source", "b": "target"}[domain], "both"):
+            assert 0.2 < share < 0.8
+        else:
+            assert share == 0
+
+
+def test_both_domains_start_alike(make_tiny_config: MakeConfig) -> None:
+    config = make_tiny_config("adapt", crop_px=32, load_px=32, adapt={"classes": ("x", "y")})
+    task = AdaptTask(config, torch.device("cpu"))
+    x = torch.rand(2, 3, 32, 32) * 2 - 1
+    task.critic.eval(), task.coupled.eval()
+    assert torch.equal(task.critic.features(x), task.critic.features(b=x))
+    in_a, in_b = task.coupled.decode(task.coupled.encode(x, x)[0])
+    assert torch.equal(in_a, in_b)
+    averaged = task.averages["D"].network
+    assert torch.equal(averaged.features(x), task.critic.features(b=x))
 
 
 def test_only_the_first_layers_are_each_domains_own() -> None:
