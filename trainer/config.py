@@ -144,6 +144,16 @@ class TrainConfig(Table):
             raise Misfit(problem, "method", "generator.name", remedy=remedy)
         return self
 
+    def portable(self) -> TrainConfig:
+        """The recipe as it is handed on: of the weights that it reads it keeps the files' names alone."""
+        tables: dict[str, CriticRecipe | DistillRecipe] = {"critic": self.critic, "distill": self.distill}
+        names = {
+            key: table.model_copy(update={"features": Path(table.features).name})
+            for key, table in tables.items()
+            if table.features is not None
+        }
+        return self.model_copy(update=names)
+
 
 HOW_TO_HOLD_OUT = "give --holdout ROOT and --eval-every STEPS"
 

@@ -54,7 +54,9 @@ def export_preset(
             b2a=weights.get("b2a"),
         )
         write_picture(folder / "sample.jpg", sample)
-        (folder / RECIPE_NAME).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (folder / RECIPE_NAME).write_text(
+            config.portable().model_dump_json(indent=2) + "\n", encoding="utf-8"
+        )
         (folder / "CARD.md").write_text(_card(config, step, provenance), encoding="utf-8")
         write_preset(preset, folder)
     except OSError as error:

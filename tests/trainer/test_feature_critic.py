@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,6 +90,9 @@ def test_the_flag_reaches_the_critics(folders: tuple[Path, Path], tmp_path: Path
     (checkpoint,) = list_checkpoints(tmp_path / "run/checkpoints")
     saved = load_checkpoint(checkpoint)["task"]["networks"]["D_A"]
     assert any(name.startswith("critics.1.heads") for name in saved)
+    handed_on = json.loads((tmp_path / "run/preset/train.json").read_text())
+    assert handed_on["critic"]["features"] == "mobilenet_v2.pth"
+    assert str(tmp_path.parent) not in (tmp_path / "run/preset/train.json").read_text()
 
 
 def test_a_missing_file_of_weights_is_one_line(folders: tuple[Path, Path], tmp_path: Path) -> None:
