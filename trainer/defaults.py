@@ -28,7 +28,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "steps": 10_000,
         "crop_px": 256,
         "batch_size": 2,
-        "generator": {"name": "light", "hyper": {"factor": 8, "blocks": 4}},
+        "generator": {"name": "light", "hyper": {"factor": 8, "blocks": 4, "gain": True}},
         "critic": {"width": 32, "depth": 3},
         "adam": {"rate": 5e-4, "policy": "cosine"},
     },

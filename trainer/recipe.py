@@ -23,8 +23,8 @@ from .refusals import network_multiple, refuse_impossible, refuse_settings_of_an
 GENERATORS: dict[str, dict[str, Any]] = {
     "resnet-9": {"name": "resnet", "hyper": {"blocks": 9}},
     "resnet-6": {"name": "resnet", "hyper": {"blocks": 6}},
-    "light-4": {"name": "light", "hyper": {"factor": 4}},
-    "light-8": {"name": "light", "hyper": {"factor": 8, "blocks": 4}},
+    "light-4": {"name": "light", "hyper": {"factor": 4, "gain": True}},
+    "light-8": {"name": "light", "hyper": {"factor": 8, "blocks": 4, "gain": True}},
     "unet-256": {"name": "unet", "hyper": {"depth": 8}},
     "unet-128": {"name": "unet", "hyper": {"depth": 7}},
 }
