@@ -10,8 +10,10 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,7 +127,8 @@ def _open(failure: str, *, tries: int = 1, **how: Any) -> None:  # Any: what Ray
         raise EngineError(f"{failure}: this process is in a cluster already", hint="`ray.shutdown()`")
     for left in reversed(range(tries)):
         try:
-            ray.init(log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **how)
+            with _signals_as_they_were():
+                ray.init(log_to_driver=False, configure_logging=False, logging_level=logging.ERROR, **how)
             return
         # It raises that very class when it takes too long.
         except Exception as error:
@@ -133,6 +136,15 @@ def _open(failure: str, *, tries: int = 1, **how: Any) -> None:  # Any: what Ray
             if not left:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 raise EngineError(f"{failure}: {reason}") from error
+
+
+@contextmanager
+def _signals_as_they_were() -> Iterator[None]:
+    """Ray would end the process at SIGTERM, whatever is still to be cleaned up."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -401,17 +401,41 @@ def long_clip(make_clip: MakeClip, make_preset: Callable[..., Path]) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.usefixtures("long_clip")
-def test_ctrl_c_ends_all_workers_and_leaves_nothing_half_written(start: Start) -> None:
+@pytest.mark.parametrize(("number", "reaches"), [(signal.SIGINT, "all"), (signal.SIGTERM, "the parent")])
+def test_a_signal_ends_all_workers_and_leaves_nothing_half_written(
+    number: signal.Signals, reaches: str, start: Start
+) -> None:
     process = start("in", "-o", "out", "--jobs", "2", preset="slow")
     wait_until(lambda: Path("out").exists() and len(list(Path("out").iterdir())) >= 2)
     workers = children(process.pid)
     assert len(workers) == 2
-    os.killpg(process.pid, signal.SIGINT)
+    send = os.killpg if reaches == "all" else os.kill
+    send(process.pid, number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert said.splitlines()[-1] == "interrupted"
     assert "Traceback" not in said
     assert not any(map(is_running, workers))
     assert [path for path in Path("out").iterdir() if not path.name.startswith(".")] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sends signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_in_one_line_and_keeps_what_is_finished(
+    number: signal.Signals, start: Start, make_clip: MakeClip
+) -> None:
+    make_clip("clip.mkv", width=32, height=32, pts=range(1500), options={"preset": "ultrafast"})
+    process = start("clip.mkv", "-o", "out.mkv", "--smooth", "off")
+    journal = Path(".out.mkv.i2itool/journal.jsonl")
+    wait_until(lambda: journal.exists() and len(journal.read_text().splitlines()) > 1)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "interrupted"
+    assert "frames are finished and kept" in said
+    assert len(journal.read_text().splitlines()) > 1
+    assert not Path("out.mkv").exists()
 
 
 def at_the_clip(parent: int) -> list[int]:

@@ -213,16 +213,21 @@ def test_a_file_whose_actor_was_killed_is_made_by_another(start: Start, make_cli
 
 @needs_ray
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_ctrl_c_ends_the_actors_and_leaves_nothing_half_written(start: Start, make_clip: MakeClip) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_actors_and_leaves_nothing_half_written(
+    number: signal.Signals, start: Start, make_clip: MakeClip
+) -> None:
     Path("in").mkdir()
     make_clip("in/a.mp4", width=160, height=120, pts=range(300))
     process = start("in", "-o", "out", preset="slow")
     wait_until(lambda: bool(actors_at("in/a.mp4")))
     actors = actors_at("in/a.mp4")
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     _, said = process.communicate(timeout=100)
     assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "interrupted"
     assert "Traceback" not in said
+    assert "***" not in said
     wait_until(lambda: not any(number in actors for number, _ in processes()))
     assert [path for path in Path("out").iterdir() if not path.name.startswith(".")] == []
 

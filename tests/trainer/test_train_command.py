@@ -81,10 +81,13 @@ def test_a_run_killed_with_signal_9_resumes_to_the_same_bytes(
         assert (killed / "preset" / name).read_bytes() == (whole / "preset" / name).read_bytes()
 
 
-def test_ctrl_c_saves_and_exits_with_130(folders: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_ends_with_130(
+    number: signal.Signals, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
     process = start(folders, tmp_path / "run", steps=100_000)
     wait_for(tmp_path / "run/checkpoints/step-00000002.safetensors", process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
