@@ -18,7 +18,7 @@ from i2itool.console import Reporter
 from i2itool.device import resolve_device
 from i2itool.engine import ENGINES, Engine, open_engine
 from i2itool.engine.parity import compare
-from i2itool.engine.select import load_kind
+from i2itool.engine.select import load_kind, reason_against
 from i2itool.errors import EngineError
 from i2itool.networks import multiple_of
 from i2itool.options import ConvertOptions, Precision
@@ -220,6 +220,9 @@ def _open_all(
 
 
 def _precisions(name: str, device: torch.device, skipped: list[Skipped]) -> tuple[Precision, ...]:
+    if against := reason_against(name, device.type):
+        skipped.append(Skipped(name, "", against))
+        return ()
     try:
         kind = load_kind(name)
         return (*kind.precisions(device), *kind.opt_in_precisions(device))

@@ -13,7 +13,7 @@ import torch
 from i2itool.device import num_cores
 from i2itool.engine.cache import user_cache
 from i2itool.engine.memory import free_bytes
-from i2itool.engine.select import ENGINES, LADDER, load_kind
+from i2itool.engine.select import ENGINES, LADDER, load_kind, reason_against
 from i2itool.errors import EngineError
 from i2itool.options import ConvertOptions
 from i2itool.video.codecs import ENCODERS, HARDWARE_SUFFIXES, encoder_options, try_encoder
@@ -88,8 +88,8 @@ def _engines() -> Iterator[EngineFinding]:
 
 
 def _look_at(name: str, device_type: str) -> tuple[tuple[str, ...], str]:
-    if device_type == "cuda" and not torch.cuda.is_available():
-        return (), "no CUDA device"
+    if against := reason_against(name, device_type):
+        return (), against
     device = torch.device(device_type)
     try:
         kind = load_kind(name)

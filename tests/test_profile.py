@@ -72,6 +72,24 @@ def test_the_table_ends_with_frames_a_second_and_cores() -> None:
     assert last.endswith("of 2 cores at work")
 
 
+def test_a_stage_too_short_for_the_clock_is_in_the_table() -> None:
+    began, seen = threading.Event(), threading.Event()
+
+    def rest() -> None:
+        with stage("smooth"):
+            began.set()
+            seen.wait()
+
+    thread = threading.Thread(target=rest)
+    with Profile() as profile:
+        thread.start()
+        began.wait()
+    seen.set()
+    thread.join()
+    (line,) = [line for line in table(profile, 1, 1).splitlines() if line.startswith("smooth")]
+    assert line.split()[1] == "0.00"
+
+
 def test_convert_tells_of_every_stage(
     tmp_path: Path, make_clip: Callable[..., Path], make_preset: Callable[[str], Path]
 ) -> None:

@@ -18,6 +18,13 @@ from i2itool.networks import build
 from i2itool.speed import matrix_product, measure_engines, medians, num_gflop, real_pictures
 
 
+def survey_reason(engine: str) -> str:
+    """What `doctor` says of an engine that is not there."""
+    found = json.loads(CliRunner().invoke(main, ["doctor", "--json"]).stdout)
+    (reason,) = {item["reason"] for item in found["engines"] if item["name"] == engine}
+    return str(reason)
+
+
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
     torch.manual_seed(0)
@@ -68,7 +75,9 @@ def test_engines_are_held_against_eager_and_missing_ones_are_named(network: nn.M
     for speed in report.speeds:
         assert speed.frames_per_second == pytest.approx(1 / speed.seconds)
         assert speed.peak_share == pytest.approx(report.gflop / speed.seconds / report.peak_gflops)
-    assert [item.engine for item in report.skipped if item.engine == "tensorrt"]
+    (reason,) = [item.reason for item in report.skipped if item.engine == "tensorrt"]
+    # As `doctor` says it; on a machine with a GPU the device that was asked for stands in the way.
+    assert reason == ("it does not run on cpu" if torch.cuda.is_available() else survey_reason("tensorrt"))
 
 
 def test_pictures_are_real_and_of_a_size_that_the_network_takes(make_clip: Callable[..., Path]) -> None:
@@ -86,7 +95,7 @@ def test_the_command_prints_a_table_or_json(make_preset: Callable[[str], Path]) 
     assert [line.split()[:2] for line in table.stdout.splitlines()[3:]] == [["eager", "fp32"]]
     report = json.loads(CliRunner().invoke(main, [*call, "--json"]).stdout)
     assert report["speeds"][0]["engine"] == "eager"
-    assert CliRunner().invoke(main, ["bench", "tiny", "--size", "nonsense"]).exit_code == 3
+    assert CliRunner().invoke(main, ["bench", "tiny", "--size", "nonsense"]).exit_code == 2
 
 
 def test_a_matrix_product_runs() -> None:

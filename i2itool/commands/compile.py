@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from i2itool.commands.batch_size import batch_size_option
-from i2itool.errors import InputError
+from i2itool.errors import OptionError
 from i2itool.options import DIRECTIONS, PRECISION_CHOICES, BatchSize, ConvertOptions, Direction
 
 _DEFAULTS = {field.name: field.default for field in fields(ConvertOptions)}
@@ -69,8 +69,8 @@ def command(
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Height and width in pixels of `1280x720`; raises InputError if it is no size."""
+    """Height and width in pixels of `1280x720`; raises OptionError if it is no size."""
     match = re.fullmatch(r"([1-9]\d{0,5})[xX]([1-9]\d{0,5})", text.strip(), re.ASCII)
     if match is None:
-        raise InputError(f"'{text}' is no size", hint="width and height, as 1280x720")
+        raise OptionError(f"--size {text} is no size", hint="width and height, as 1280x720")
     return int(match[2]), int(match[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -96,7 +96,9 @@ def open_engine(
     """
     _check_size(network, size, batch_size)
     wish, reasons = Wish(name, precision, device), list[str]()
-    for rung_name, where in _rungs(wish, reasons, log_level):
+    rungs = list(_rungs(wish, reasons, log_level))
+    _refuse_absent_precision(wish, rungs)
+    for rung_name, where in rungs:
         # The network's own precision; replaced by each that is tried.
         build = Build(network, size, batch_size, where, "fp32", sample)
         try:
@@ -107,12 +109,20 @@ def open_engine(
             if name != "auto":
                 raise
             logger.log(log_level, "engine %s skipped on %s: %s", rung_name, where, error)
-            reasons.append(f"{rung_name} on {where}: {error}")
+            reasons.append(f"{rung_name} on {where}: {error.message}")
             continue
         how = ", chosen by 'auto'" if name == "auto" else ""
         logger.log(log_level, "engine: %s (%s) on %s%s", rung_name, engine.precision, where, how)
         return engine
     raise EngineError("no engine works here", hint="; ".join(reasons))
+
+
+def reason_against(name: str, device_type: str) -> str | None:
+    """Why no device of a type can have an engine here, with its package or without; None if one can."""
+    types = ENGINES[name].device_types
+    if (device_type == "cuda" or types == ("cuda",)) and not torch.cuda.is_available():
+        return "no CUDA device"
+    return None if device_type in types else f"it does not run on {device_type}"
 
 
 def load_kind(name: str) -> EngineKind:
@@ -144,16 +154,27 @@ def _rungs(wish: Wish, reasons: list[str], log_level: int) -> Iterator[tuple[str
         return
     asked = None if wish.device == "auto" else resolve_device(wish.device)
     for name, device_type in LADDER:
-        if asked is not None and asked.type != device_type:
-            why = f"asked for {asked}"
-        elif device_type == "cuda" and not torch.cuda.is_available():
-            why = "no CUDA device"
-        else:
+        is_other = asked is not None and asked.type != device_type
+        why = f"asked for {asked}" if is_other else reason_against(name, device_type)
+        if why is None:
             yield name, asked or torch.device(device_type)
             continue
         # On a machine without a GPU this is no news.
         logger.log(min(log_level, logging.DEBUG), "engine %s skipped on %s: %s", name, device_type, why)
         reasons.append(f"{name} on {device_type}: {why}")
+
+
+def _refuse_absent_precision(wish: Wish, rungs: Sequence[tuple[str, torch.device]]) -> None:
+    """Raise EngineError if none of the engines that `auto` may choose computes in a precision."""
+    had: dict[str, None] = {}
+    for name, device in rungs if wish.engine == "auto" and wish.precision != "auto" else ():
+        with contextlib.suppress(EngineError):  # it will be skipped, with this as the reason
+            kind = load_kind(name)
+            had |= dict.fromkeys((*kind.precisions(device), *kind.opt_in_precisions(device)))
+    if had and wish.precision not in had:
+        devices = " or ".join(dict.fromkeys(device.type for _, device in rungs))
+        hint = f"one of auto, {', '.join(had)}"
+        raise EngineError(f"no engine computes in {wish.precision} on {devices} here", hint=hint)
 
 
 def _open_best(name: str, build: Build, wish: Wish, log_level: int) -> Engine:

@@ -105,6 +105,15 @@ def test_a_device_that_is_not_there_is_refused(network: nn.Module, name: str, de
         open_engine(name, network, size=SIZE, device=device)
 
 
+def test_a_precision_that_no_engine_has_here_is_refused_in_a_few_words(network: nn.Module) -> None:
+    with pytest.raises(EngineError) as caught:
+        open_engine("auto", network, size=SIZE, device="cpu", precision="fp16")
+    assert caught.value.message == "no engine computes in fp16 on cpu here"
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("one of auto, ")
+    assert "fp32" in caught.value.hint
+
+
 def test_importing_the_package_imports_no_engine() -> None:
     code = "import sys, i2itool.engine; print('openvino' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
