@@ -13,7 +13,7 @@ from i2itool.flicker import Flicker
 from i2itool.frames import Pixels
 from i2itool.pictures import write_picture
 
-_SIZE = _HEIGHT, _WIDTH = 360, 960
+_HEIGHT, _WIDTH = 360, 960
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 16, 44, 36
 _INK, _GRID, _OUTPUT, _REFERENCE = (40, 40, 40), (225, 225, 225), (200, 60, 20), (60, 110, 200)
 _NUM_LINES = 4

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,10 +66,6 @@ class FrameBatch:
     pts: tuple[int, ...]
     durations: tuple[int, ...]
     time_base: Fraction
-
-    def with_pixels(self, pixels: AnyPixels) -> Self:
-        """The same instants with other pixels (N,H,W,3 RGB)."""
-        return replace(self, pixels=pixels)
 
     def frames(self) -> Iterator[Frame]:
         """The batch taken apart again."""

@@ -30,10 +30,3 @@ def test_a_batch_is_handed_out_as_soon_as_it_is_full() -> None:
     stream = batches((taken.append(frame) or frame for frame in FRAMES), 2)  # type: ignore[func-returns-value]  # None or frame
     next(stream)
     assert len(taken) == 2
-
-
-def test_other_pixels_keep_the_times() -> None:
-    batch = next(batches(FRAMES, 4))
-    other = batch.with_pixels(255 - batch.pixels)
-    assert (other.pts, other.durations, other.time_base) == (batch.pts, batch.durations, batch.time_base)
-    assert (other.pixels == 255 - batch.pixels).all()

@@ -12,7 +12,7 @@ import logging
 import os
 import platform
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -171,17 +171,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return ""
-
-
-def load_or_build(key: str, build: Callable[[], bytes]) -> tuple[bytes, bool]:
-    """The blob of `key` and whether it was there already; otherwise it is built, and kept."""
-    cache = user_cache()
-    data = cache.load(key)
-    if data is not None:
-        return data, True
-    data = build()
-    cache.store(key, data)
-    return data, False
 
 
 def _is_private(folder: Path) -> bool:
