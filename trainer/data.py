@@ -181,19 +181,25 @@ class UnpairedData:
         return crop[:, ::-1] if self.flip and rng.random() < 0.5 else crop
 
 
-def open_data(folders: tuple[Path, Path], config: TrainConfig, *, rank: int = 0) -> UnpairedData:
-    """The pictures of A and B as `config` wants them, each read once to see that it can be.
-
-    rank: of this process among those of `config`.  Raises InputError naming the first that cannot.
-    """
-    a, b = (PictureFolder(folder, load_px=config.load_px) for folder in folders)
+def read_both(a: PictureFolder, b: PictureFolder) -> None:
+    """Read every picture once; raises InputError naming the first that cannot be."""
     a.check()
     b.check()
-    return make_data(a, b, config, rank=rank)
 
 
-def make_data(a: PictureFolder, b: PictureFolder, config: TrainConfig, *, rank: int = 0) -> UnpairedData:
-    """Batches from folders that have been read."""
+def open_data(
+    folders: tuple[Path, Path],
+    config: TrainConfig,
+    *,
+    rank: int = 0,
+    inspect: Callable[[PictureFolder, PictureFolder], None] = read_both,
+) -> UnpairedData:
+    """The pictures of A and B as `config` wants them, once `inspect` has read them.
+
+    rank: of this process among those of `config`.  Raises what `inspect` raises.
+    """
+    a, b = (PictureFolder(folder, load_px=config.load_px) for folder in folders)
+    inspect(a, b)
     return UnpairedData(
         a, b, config.batch_size, config.crop_px, config.flip, config.seed, rank, config.processes
     )

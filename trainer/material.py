@@ -8,7 +8,7 @@ from i2itool.importers.checkpoint import read_checkpoint
 from i2itool.metrics.features import load_feature_network
 
 from .config import TrainConfig
-from .data import HELD_OUT_LAYOUTS, PictureFolder, UnpairedData, find_folders, make_data
+from .data import HELD_OUT_LAYOUTS, PictureFolder, UnpairedData, find_folders, open_data, read_both
 from .doctor import judge, look, refuse_or_warn
 from .holdout import Holdout, open_holdout
 from .processes import Processes
@@ -22,17 +22,17 @@ def open_material(
 
     Raises InputError for pictures that would spoil the run.
     """
-    a, b = (PictureFolder(folder, load_px=config.load_px) for folder in folders)
-    begins = restart or not run.has_checkpoint
-    if processes.rank == 0 and begins:
-        refuse_or_warn(judge(a.read_all(look), b.read_all(look)))
-    else:
-        a.check()
-        b.check()
+    looks = processes.rank == 0 and (restart or not run.has_checkpoint)
+    inspect = _look_at_both if looks else read_both
+    data = open_data(folders, config, rank=processes.rank, inspect=inspect)
     if restart and processes.rank == 0:
         run.remove()
     processes.wait()
-    return make_data(a, b, config, rank=processes.rank)
+    return data
+
+
+def _look_at_both(a: PictureFolder, b: PictureFolder) -> None:
+    refuse_or_warn(judge(a.read_all(look), b.read_all(look)))
 
 
 def open_held_out(root: Path, features: Path | None, config: TrainConfig) -> Holdout:
