@@ -7,7 +7,6 @@ as its run ends, and a run that was stopped goes on: the same command, however o
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import statistics
 import time
@@ -22,6 +21,8 @@ from i2itool.trainer.estimate import estimate
 from i2itool.trainer.fit import fit
 from i2itool.trainer.run import RunFolder
 
+from benchmarks import results
+from benchmarks.results import Line, spread
 from i2itool.console import PlainReporter, SilentReporter
 from i2itool.evaluation import PairedScores, evaluate
 from i2itool.preset import read_preset
@@ -81,13 +82,14 @@ def run(arguments: argparse.Namespace) -> None:
     for seed in range(0 if arguments.table else arguments.seeds):
         for variant in arguments.only:
             key = {"variant": variant, "seed": seed, **budget(arguments)}
-            if not any(key.items() <= result.items() for result in read(arguments.results)):
+            if not results.has(arguments.results, key):
                 steps = arguments.steps if arguments.minutes is None else steps_of(arguments, variant)
                 scores, seconds = train_and_score(arguments, variant, seed, steps)
                 line = {"steps": steps} | key | asdict(scores) | {"processor_seconds": seconds}
-                with arguments.results.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
-    print_table([line for line in read(arguments.results) if budget(arguments).items() <= line.items()])
+                results.append(arguments.results, line)
+    print_table(
+        [line for line in results.read(arguments.results) if budget(arguments).items() <= line.items()]
+    )
 
 
 def budget(arguments: argparse.Namespace) -> Table:
@@ -99,18 +101,11 @@ def budget(arguments: argparse.Namespace) -> Table:
 
 def steps_of(arguments: argparse.Namespace, variant: str) -> int:
     """How many steps fit into the minutes; found once for all seeds, so that these are of one length."""
-    for line in read(arguments.results):
+    for line in results.read(arguments.results):
         if line["variant"] == variant and line.get("minutes") == arguments.minutes:
             return int(line["steps"])
     rate: float = estimate(make_recipe(variant, 0, 1), torch.device("cpu")).steps_per_second
     return max(1, int(60 * arguments.minutes * rate))
-
-
-def read(path: Path) -> list[Table]:
-    """The results so far."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def train_and_score(
@@ -159,22 +154,15 @@ def make_recipe(variant: str, seed: int, steps: int) -> TrainConfig:
     return make_config(common, VARIANTS[variant])
 
 
-def print_table(results: list[Table]) -> None:
+def print_table(lines: list[Line]) -> None:
     """Mean and deviation over seeds of each variant."""
     print("variant                 seeds  PSNR, dB       map accuracy    SSIM            processor s")
     for variant in VARIANTS:
-        found = [result for result in results if result["variant"] == variant]
+        found = [line for line in lines if line["variant"] == variant]
         if found:
             psnr, accuracy, ssim = (spread(found, name) for name in ("psnr", "map_accuracy", "ssim"))
-            seconds = statistics.mean(result["processor_seconds"] for result in found)
+            seconds = statistics.mean(line["processor_seconds"] for line in found)
             print(f"{variant:22} {len(found):6}  {psnr:14} {accuracy:15} {ssim:15} {seconds:8.0f}")
-    for result in results[:1]:
-        nothing = [result[f"identity_{name}"] for name in ("psnr", "map_accuracy", "ssim")]
+    for line in lines[:1]:
+        nothing = [line[f"identity_{name}"] for name in ("psnr", "map_accuracy", "ssim")]
         print("doing nothing                  " + "".join(f"{value:<16.3f}" for value in nothing))
-
-
-def spread(results: list[Table], name: str) -> str:
-    """Mean and deviation of a score."""
-    values: list[float] = [result[name] for result in results]
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.3f} +- {deviation:.3f}"

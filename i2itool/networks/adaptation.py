@@ -97,6 +97,7 @@ class CoupledUnit32(nn.Module):
         self.stem_B.load_state_dict(self.stem_A.state_dict())
         self.head_B.load_state_dict(self.head_A.state_dict())
         # Little noise at first (0.05): codes are small before anything is learnt, and would drown in it.
+        assert self.deviation.bias is not None
         nn.init.constant_(self.deviation.bias, -3.0)
 
     def encode(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
