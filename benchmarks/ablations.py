@@ -16,10 +16,11 @@ from typing import Any
 
 import torch
 from i2itool.trainer.config import TrainConfig, make_config
-from i2itool.trainer.data import open_data
-from i2itool.trainer.estimate import estimate
+from i2itool.trainer.data import Batch, open_data
 from i2itool.trainer.fit import fit
+from i2itool.trainer.processes import OneProcess
 from i2itool.trainer.run import RunFolder
+from i2itool.trainer.tasks import make_task
 
 from benchmarks import results
 from benchmarks.results import Line, spread
@@ -31,6 +32,7 @@ from i2itool.weights import load_network
 
 Table = dict[str, Any]  # Any: a part of a recipe
 PX = 64
+PROBE_STEPS = 15
 UNIT: Table = {
     "method": "unit",
     "generator": {"hyper": {"width": 16, "blocks": 2, "shared_blocks": 1}},
@@ -104,8 +106,19 @@ def steps_of(arguments: argparse.Namespace, variant: str) -> int:
     for line in results.read(arguments.results):
         if line["variant"] == variant and line.get("minutes") == arguments.minutes:
             return int(line["steps"])
-    rate: float = estimate(make_recipe(variant, 0, 1), torch.device("cpu")).steps_per_second
-    return max(1, int(60 * arguments.minutes * rate))
+    return max(1, int(60 * arguments.minutes / seconds_of_a_step(make_recipe(variant, 0, 1))))
+
+
+def seconds_of_a_step(config: TrainConfig) -> float:
+    """Median of some, in processor seconds: of one thread they are seconds of a machine that is idle else."""
+    task = make_task(config, torch.device("cpu"), OneProcess())
+    batch = Batch(*(torch.rand(2, 1, 3, PX, PX) * 2 - 1))
+    seconds = []
+    for _ in range(PROBE_STEPS):
+        began = time.process_time()
+        task.step(batch, progress=0.0)
+        seconds.append(time.process_time() - began)
+    return statistics.median(seconds)
 
 
 def train_and_score(
