@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -57,6 +58,15 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the options before the command; wrong ones become one line and exit code 2."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise _told(error) from error
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; an `I2IError` becomes one line on stderr and its exit code."""
         try:
@@ -65,9 +75,21 @@ class LazyGroup(click.Group):
         except I2IError as error:
             click.echo(f"error: {printable(' '.join(str(error).splitlines()))}", err=True)
             ctx.exit(error.exit_code)
+        except click.UsageError as error:
+            raise _told(error) from error
         except KeyboardInterrupt:
             click.echo("\ninterrupted", err=True)
             ctx.exit(INTERRUPTED)
+
+
+def _told(error: click.UsageError) -> click.UsageError | click.exceptions.Exit:
+    """Say in one line what was wrong with a call; without any arguments, click shows the help."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    command = error.ctx.command_path if error.ctx is not None else "i2itool"
+    message = printable(" ".join(error.format_message().split())).rstrip(".")
+    click.echo(f"error: {message} (`{command} --help` shows what there is)", err=True)
+    return click.exceptions.Exit(error.exit_code)
 
 
 @contextmanager

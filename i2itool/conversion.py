@@ -15,7 +15,7 @@ from i2itool.locks import exclusive
 from i2itool.option_check import check_options
 from i2itool.options import ConvertKeywords, ConvertOptions
 from i2itool.pictures import is_picture
-from i2itool.preparation import prepared
+from i2itool.preparation import Prepared, prepared
 from i2itool.preset import Preset, find_preset
 from i2itool.preview import preview_path, preview_video
 from i2itool.smoothing import batch_size_for, engine_for, passing
@@ -28,7 +28,7 @@ from i2itool.verification import verify
 from i2itool.video.ahead import WriteBehind
 from i2itool.video.animation import is_animation, is_animation_name
 from i2itool.video.input import PIPE
-from i2itool.video.job import open_job
+from i2itool.video.job import Job, open_job
 from i2itool.video.parts import adopt_parts, discard_parts
 from i2itool.video.segments import SEGMENT_FRAMES, SegmentWriter
 from i2itool.video.sequence import is_sequence
@@ -82,14 +82,19 @@ def convert(
     source = Path(input)
     refuse_other_than_file(source)
     found = find_preset(preset)
-    target = target_beside(source, None if output is None else Path(output), found.name)
-    if asked.preview is not None:
-        target = preview_path(target)
+    target = target_for(source, output, found, asked.preview)
     refuse_existing(source, target, overwrite=asked.overwrite)
 
     with open_translator(found, asked) as translator:
         converted = convert_file(source, target, translator, asked, reporter or SilentReporter())
     return replace(converted, seconds=time.monotonic() - started)
+
+
+def target_for(input: str | Path, output: str | Path | None, preset: Preset, preview: int | None) -> Path:
+    """What `convert` writes with these arguments."""
+    named = None if output is None else Path(output)
+    target = target_beside(Path(input), named, preset.name)
+    return target if preview is None else preview_path(target, named)
 
 
 def convert_file(
@@ -107,42 +112,61 @@ def convert_file(
     except AlreadyThere:
         # Or a batch that failed here would pass when it is run again.
         if options.verify:
-            _refuse_different(source, target, options, reporter)
+            _refuse_different(source, target, options, reporter, is_told=True)
         raise
-    is_still = is_picture(source) and not is_sequence(source) and not is_animation(source)
+    _refuse_unfit(source, target, options)
+    converted = _made(source, target, translator, options, reporter)
+    if options.verify:
+        _refuse_different(source, target, options, reporter, is_told=False)
+    return replace(converted, seconds=time.monotonic() - started)
+
+
+def _refuse_unfit(source: Path, target: Path, options: ConvertOptions) -> None:
+    """Raise OptionError for what cannot be asked of such an input or output."""
+    is_still = _is_still(source)
     if is_still and (options.preview is not None or options.trim is not None):
         raise OptionError(f"--trim and --preview are for videos, and {source} is a picture")
     if options.rate is not None and not is_sequence(source):
         raise OptionError(f"--rate is for numbered pictures, and {source} is none")
-    if options.preview is not None:
-        num_frames = preview_video(source, target, translator, options, reporter)
-        return Converted(source, target, num_frames, time.monotonic() - started)
     if options.verify and not is_still and not (_is_video_file(source) and _is_video_file(target)):
         raise OptionError(
             "--verify compares videos with videos", hint="numbered pictures, pipes and animations are none"
         )
+
+
+def _made(
+    source: Path, target: Path, translator: Translator, options: ConvertOptions, reporter: Reporter
+) -> Converted:
+    """The output, as what the input and the options ask for; the time that it took is told elsewhere."""
+    if options.preview is not None:
+        return Converted(source, target, preview_video(source, target, translator, options, reporter), 0.0)
     if target == PIPE:
         num_frames, damage = stream_video(source, translator, options, reporter)
-        return Converted(source, target, num_frames, time.monotonic() - started, **asdict(damage))
-    if is_still:
+        return Converted(source, target, num_frames, 0.0, **asdict(damage))
+    if _is_still(source):
         with reporting(reporter, source.name, 1, unit="pictures"):
             convert_picture(source, target, translator, options)
             reporter.advance()
-        converted = Converted(source, target, 1, time.monotonic() - started)
-    else:
-        converted = convert_video(source, target, translator, options, reporter)
-    if options.verify:
-        _refuse_different(source, target, options, reporter)
-    return replace(converted, seconds=time.monotonic() - started)
+        return Converted(source, target, 1, 0.0)
+    return convert_video(source, target, translator, options, reporter)
+
+
+def _is_still(path: Path) -> bool:
+    return is_picture(path) and not is_sequence(path) and not is_animation(path)
 
 
 def _is_video_file(path: Path) -> bool:
     return path != PIPE and not is_sequence(path) and not is_animation_name(path)
 
 
-def _refuse_different(source: Path, target: Path, options: ConvertOptions, reporter: Reporter) -> None:
-    """Raise OutputError, naming what differs, if the output did not keep all but the pixels."""
-    verification = verify(source, target, is_tonemapped=options.tonemap, reporter=reporter)
+def _refuse_different(
+    source: Path, target: Path, options: ConvertOptions, reporter: Reporter, *, is_told: bool
+) -> None:
+    """Raise OutputError, naming what differs, if the output did not keep all but the pixels.
+
+    is_told: whether damage of the input is logged; a conversion has done so.
+    """
+    verification = verify(source, target, is_tonemapped=options.tonemap, is_told=is_told, reporter=reporter)
     if not verification.is_same:
         differing = ", ".join(item.name for item in verification.checks if item.verdict == "differs")
         hint = f"`i2itool verify {source} {target}` shows how"
@@ -180,33 +204,38 @@ def convert_video(
     """
     started = time.monotonic()
     with prepared(source, target, translator, options, segment_frames) as ready:
-        reader, segment_frames = ready.reader, ready.segment_frames
         with open_job(target, ready.identity, restart=options.restart, is_repeatable=source != PIPE) as job:
             # Another process may have finished it while this one was getting ready.
             refuse_existing(source, target, overwrite=options.overwrite)
             adopt_parts(job)
-            with (
-                passing(
-                    ready.beside.watch(reader.frames(ready.window, job.position)),
-                    translator,
-                    options,
-                    translator.resume(job.state),
-                ) as frames,
-                SegmentWriter(job, ready.product.open_piece, segment_frames=segment_frames) as writer,
-                WriteBehind(writer) as sink,
-                reporting(reporter, source.name, reader.info.num_frames, done=job.num_frames),
-            ):
-                for place, passed in enumerate(frames, start=1):
-                    if place % segment_frames == 0:
-                        job.keep(passed.frame.pts, {**passed.state(), **translator.state()})
-                    sink.write(ready.beside.put(passed.frame))
-                    reporter.advance()
+            _make_pieces(job, ready, reporter)
             if not job.segments:
                 raise InputError(f"no frame of {source} lies within --trim")
             ready.product.join(job)
             discard_parts(target)
         seconds = time.monotonic() - started
-        return Converted(source, target, job.num_frames, seconds, **asdict(reader.damage))
+        return Converted(source, target, job.num_frames, seconds, **asdict(ready.reader.damage))
+
+
+def _make_pieces(job: Job, ready: Prepared, reporter: Reporter) -> None:
+    """Translate the frames behind those that are finished, and keep them piece by piece."""
+    reader, translator = ready.reader, ready.translator
+    with (
+        passing(
+            ready.beside.watch(reader.frames(ready.window, job.position)),
+            translator,
+            ready.options,
+            translator.resume(job.state),
+        ) as frames,
+        SegmentWriter(job, ready.product.open_piece, segment_frames=ready.segment_frames) as writer,
+        WriteBehind(writer) as sink,
+        reporting(reporter, ready.source.name, ready.num_frames, done=job.num_frames),
+    ):
+        for place, passed in enumerate(frames, start=1):
+            if place % ready.segment_frames == 0:
+                job.keep(passed.frame.pts, {**passed.state(), **translator.state()})
+            sink.write(ready.beside.put(passed.frame))
+            reporter.advance()
 
 
 def convert_picture(source: Path, target: Path, translator: Translator, options: ConvertOptions) -> None:

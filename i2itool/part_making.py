@@ -104,7 +104,7 @@ def _make(part: Part, job: Job, ready: Prepared, num_missing: int | None, report
     num_ahead = -(-most_ahead(options.smooth_lookahead) // translator.batch_size) * translator.batch_size
     last = None if end is None else end - first + num_ahead
     frames = islice(ready.reader.frames(ready.window, beginning.position), last)
-    label, num_frames = f"{ready.source.name} part {part.index + 1}", ready.reader.info.num_frames
+    label, num_frames = f"{ready.source.name} part {part.index + 1}", ready.num_frames
     total = None if num_frames is None else max(0, (end or num_frames) - begun)
     with (
         passing(

@@ -12,7 +12,7 @@ from i2itool.juxtapose import Juxtaposition
 from i2itool.options import ConvertOptions
 from i2itool.targets import make_folder_of
 from i2itool.translator import Translator
-from i2itool.trim import window_of
+from i2itool.trim import num_frames_within, window_of
 from i2itool.video.input import PIPE
 from i2itool.video.job import job_identity, noted_batch_size
 from i2itool.video.journal import Identity
@@ -27,6 +27,7 @@ class Prepared:
 
     reader: the opened source.  window: the part of it that is asked for.  beside: the layout of the frames.
     product: the output to be.  identity: all that it depends on.  segment_frames: of each finished piece.
+    num_frames: about how many frames there are; None if that is unknown.
     """
 
     source: Path
@@ -39,6 +40,7 @@ class Prepared:
     product: Product
     identity: Identity
     segment_frames: int
+    num_frames: int | None
 
 
 @contextmanager
@@ -51,6 +53,7 @@ def prepared(
     """
     with open_source(source, options) as reader:
         info, window = reader.info, window_of(options.trim, reader.start_seconds)
+        num_frames = num_frames_within(info, options.trim)
         beside = Juxtaposition(options.compare)
         product = choose_product(source, reader, beside.info(info), target, options, window)
         make_folder_of(target)
@@ -59,7 +62,7 @@ def prepared(
             info.height,
             info.width,
             sampler_of(source, info, options),
-            num_frames=info.num_frames,
+            num_frames=num_frames,
             batch_size=None if options.restart or source == PIPE else noted_batch_size(target),
         )
         # Batches end where pieces end, however often the run is interrupted.
@@ -77,5 +80,15 @@ def prepared(
             network=translator.fingerprint(),
         )
         yield Prepared(
-            source, target, translator, options, reader, window, beside, product, identity, segment_frames
+            source,
+            target,
+            translator,
+            options,
+            reader,
+            window,
+            beside,
+            product,
+            identity,
+            segment_frames,
+            num_frames,
         )

@@ -14,11 +14,12 @@ import numpy as np
 from i2itool.console import Reporter
 from i2itool.frames import Frame, Pixels
 from i2itool.options import ConvertOptions
-from i2itool.pictures import write_picture
+from i2itool.pictures import is_picture, write_picture
 from i2itool.stills import to_8_bits
 from i2itool.translator import Translator
 from i2itool.trim import window_of
 from i2itool.video.reader import VideoReader
+from i2itool.video.sequence import is_sequence
 from i2itool.video.spread import spread_frames
 
 # Wide enough to see what happens; two pairs of such pictures fill a screen.
@@ -36,9 +37,13 @@ class Pair:
     after: Pixels
 
 
-def preview_path(target: Path) -> Path:
-    """Where the contact sheet of the video `target` goes: STEM_preview.png beside it."""
-    return target.with_name(f"{target.stem}_preview.png")
+def preview_path(target: Path, output: Path | None) -> Path:
+    """Where the contact sheet of the video `target` goes.
+
+    To the picture that the user has named as `output`, else to STEM_preview.png beside the video.
+    """
+    is_named = output == target and is_picture(target) and not is_sequence(target)
+    return target if is_named else target.with_name(f"{target.stem}_preview.png")
 
 
 def preview_video(

@@ -15,7 +15,7 @@ from i2itool.options import ConvertOptions
 from i2itool.profile import stage
 from i2itool.smoothing import passing
 from i2itool.translator import Translator
-from i2itool.trim import window_of
+from i2itool.trim import num_frames_within, window_of
 from i2itool.video.ahead import WriteBehind
 from i2itool.video.input import PIPE
 from i2itool.video.products import say_what_is_left
@@ -45,7 +45,7 @@ def stream_video(
             ) as frames,
             ExitStack() as exits,
         ):
-            reporter.start(source.name, opened.info.num_frames)
+            reporter.start(source.name, num_frames_within(opened.info, options.trim))
             exits.callback(reporter.finish)
             for passed in frames:
                 sink.write(beside.put(passed.frame))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from i2itool.errors import OptionError
-from i2itool.frames import Window
+from i2itool.frames import VideoInfo, Window
 
 _DECIMALS = r"(?:\.\d+)?"
 _SECONDS = rf"(\d+{_DECIMALS})?"
@@ -49,6 +49,15 @@ def window_of(text: str | None, zero: Fraction) -> Window:
     """
     trim = Trim() if text is None else parse_trim(text)
     return Window(*(None if side is None else zero + side for side in (trim.start, trim.end)))
+
+
+def num_frames_within(info: VideoInfo, text: str | None) -> int | None:
+    """About how many frames `--trim` leaves of a video, by its rate; None if that is unknown."""
+    if text is None or info.num_frames is None or not info.rate:
+        return info.num_frames
+    trim = parse_trim(text)
+    end = info.num_frames if trim.end is None else min(info.num_frames, round(trim.end * info.rate))
+    return max(0, end - round((trim.start or 0) * info.rate))
 
 
 def _seconds(text: str | None) -> Fraction | None:

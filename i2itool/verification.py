@@ -66,6 +66,7 @@ def verify(
     *,
     is_fast: bool = False,
     is_tonemapped: bool = False,
+    is_told: bool = True,
     reporter: Reporter | None = None,
 ) -> Verification:
     """Compare all that a video and its conversion hold but the pixels; of two pictures, the size.
@@ -75,6 +76,7 @@ def verify(
     is_fast: count packets instead of frames where that comes to the same; the pictures are not decoded then.
     is_tonemapped: of an HDR video, expect the colour tags that its SDR version has.
     Of a damaged input the frames count that a conversion shows in the place of those lost.
+    is_told: whether such damage is logged.
     Raises InputError if a file is missing or truncated, the output damaged, or a picture beside a video.
     """
     source, target = Path(input), Path(output)
@@ -87,28 +89,32 @@ def verify(
         return Verification(source, target, (check("size", _size_of(source), _size_of(target)),))
     reports = reporter or SilentReporter()
     after = _inventory(target, is_fast=is_fast, reporter=reports)
-    before = _inventory_before(source, after, is_fast=is_fast, reporter=reports)
+    before = _inventory_before(source, after, is_fast=is_fast, is_told=is_told, reporter=reports)
     if is_tonemapped and is_hdr(before.picture.tags):
         before = replace(before, picture=replace(before.picture, tags=SDR_TAGS))
     return Verification(source, target, tuple(_compare(before, after)))
 
 
-def _inventory_before(source: Path, after: Inventory, *, is_fast: bool, reporter: Reporter) -> Inventory:
+def _inventory_before(
+    source: Path, after: Inventory, *, is_fast: bool, is_told: bool, reporter: Reporter
+) -> Inventory:
     """What the input holds; if it is damaged, with the frames that stand in for those lost, and a word."""
     try:
         before = _inventory(source, is_fast=is_fast, reporter=reporter)
     except InputError:
-        return _inventory(source, mends=True, reporter=reporter)
+        return _inventory(source, mends=True, is_told=is_told, reporter=reporter)
     # Of packets that are gone only a conversion notices.
     if len(before.frames.ticks) < len(after.frames.ticks):
-        return _inventory(source, mends=True, reporter=reporter)
+        return _inventory(source, mends=True, is_told=is_told, reporter=reporter)
     return before
 
 
-def _inventory(path: Path, *, is_fast: bool = False, mends: bool = False, reporter: Reporter) -> Inventory:
+def _inventory(
+    path: Path, *, is_fast: bool = False, mends: bool = False, is_told: bool = True, reporter: Reporter
+) -> Inventory:
     reporter.start(f"reading {path.name}", None, unit="frames")
     try:
-        return take_inventory(path, is_fast=is_fast, mends=mends, on_frames=reporter.advance)
+        return take_inventory(path, is_fast=is_fast, mends=mends, is_told=is_told, on_frames=reporter.advance)
     finally:
         reporter.finish()
 

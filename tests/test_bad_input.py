@@ -292,3 +292,22 @@ def test_what_libraries_say_of_a_damaged_file_is_not_shown(tmp_path: Path) -> No
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 3
     assert "Warning" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [([], "clip_tiny.mp4"), (["-o", "out.mkv"], "out.mkv"), (["-o", "folder"], "folder/clip_tiny.mp4")],
+)
+def test_the_json_line_of_a_failure_tells_where_the_output_would_have_been(
+    output: list[str], told: str
+) -> None:
+    Path("folder").mkdir()
+    Path("clip.mp4").write_bytes(b"no video")
+    result = convert("clip.mp4", "--json", *output)
+    line = json.loads(result.stdout)
+    assert (line["input"], line["output"], line["status"], line["exit_code"]) == (
+        "clip.mp4",
+        told,
+        "failed",
+        3,
+    )

@@ -273,3 +273,42 @@ def test_a_log_that_cannot_be_written_ends_no_run(monkeypatch: pytest.MonkeyPatc
     reporter.start("x", 1)
     reporter.advance()
     reporter.finish()
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["--bogus"], "i2itool"),
+        (["bogus"], "i2itool"),
+        (["convert"], "i2itool convert"),
+        (["convert", "a.mp4", "--preset", "day2night", "--crf", "99"], "i2itool convert"),
+        (["presets", "bogus"], "i2itool presets"),
+    ],
+)
+def test_a_wrong_call_is_told_in_one_line_with_the_remedy(
+    words: list[str], command: str, runner: CliRunner
+) -> None:
+    result = runner.invoke(cli.main, words, prog_name="i2itool")
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert f"`{command} --help`" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["a.mp4", "--shard", "1/2"], "--shard is for folders"),
+        (["a.mp4", "b.mp4", "--preview", "3"], "--preview is for a single video"),
+        (["a.mp4", "b.mp4", "--profile"], "--profile is for a single video"),
+        (["a.mp4", "b.mp4", "--shard", "0/2"], "'0/2' is no part of a batch"),
+        (["-", "--plan"], "--plan is for files"),
+    ],
+)
+def test_options_that_do_not_fit_the_inputs_end_with_code_2_in_one_line(
+    words: list[str], said: str, runner: CliRunner
+) -> None:
+    result = runner.invoke(cli.main, ["convert", *words, "--preset", "day2night"])
+    (line,) = result.stderr.splitlines()
+    assert result.exit_code == 2
+    assert line.startswith(f"error: {said}")

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -224,6 +225,17 @@ def test_verify_passes_what_kept_everything_and_names_what_was_lost(make_clip: M
     ):
         convert(source, lossy, preset="tiny", drop_unsupported=True, verify=True)
     assert lossy.is_file()
+
+
+def test_verify_does_not_repeat_what_the_conversion_has_said(
+    make_clip: MakeClip, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_clip("clip.mp4", options={"crf": "12", "preset": "veryfast", "g": "1"})
+    with av.open(str(source)) as container:
+        lost = [bytes(packet) for packet in container.demux(video=0) if packet.size][5]
+    source.write_bytes(source.read_bytes().replace(lost, b"\xff" * len(lost)))
+    convert(source, preset="tiny", engine="eager", verify=True)
+    assert caplog.text.count("the frame at 0.200 s cannot be decoded") == 1
 
 
 @pytest.mark.parametrize("other", [{"trim": ":1", "verify": True}, {"preview": 2, "verify": True}])

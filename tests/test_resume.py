@@ -148,6 +148,31 @@ def test_pieces_that_were_computed_on_another_number_of_cores_are_refused(
     assert broken.read_bytes() == whole.read_bytes()
 
 
+def test_the_same_command_is_offered_only_where_it_can_help(
+    make_clip: MakeClip, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_clip("clip.mkv", pts=range(20))
+    crash(source, source.with_name("crashed.mkv"), 6)
+    assert "the same command goes on from there" in caplog.text
+    caplog.clear()
+    # Only behind the first piece does it show that the video is no good.
+    with pytest.raises(InputError, match="change from 64x48"):
+        run(growing(source, make_clip), source.with_name("out.mkv"))
+    assert "frames are finished and kept in" in caplog.text
+    assert "the same command" not in caplog.text
+
+
+def growing(source: Path, make_clip: MakeClip) -> Path:
+    """A transport stream whose pictures change their size on the way."""
+    small, large = (
+        make_clip("small.ts", pts=range(35, 55)),
+        make_clip("large.ts", pts=range(55, 65), width=96),
+    )
+    both = source.with_name("both.ts")
+    both.write_bytes(small.read_bytes() + large.read_bytes())
+    return both
+
+
 def test_a_resumed_run_counts_the_same_damage(make_clip: MakeClip) -> None:
     source = make_clip("clip.mp4", options={"crf": "12", "preset": "veryfast", "g": "1"})
     with av.open(str(source)) as container:

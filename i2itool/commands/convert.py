@@ -13,7 +13,7 @@ import click
 from i2itool.commands.batch_size import batch_size_option
 from i2itool.commands.converting import convert_one, convert_several, show_plan
 from i2itool.console import open_reporter
-from i2itool.errors import OutputError
+from i2itool.errors import OptionError, OutputError
 from i2itool.options import (
     COMPARE,
     DEFAULT_CRF,
@@ -229,18 +229,22 @@ def command(
         show_plan(inputs, output, preset, as_json=as_json, jobs=jobs, cluster=cluster, shard=shard, **options)
     elif len(inputs) > 1 or inputs[0].is_dir():
         if options["preview"] is not None or profile:
-            raise click.UsageError(f"--{'profile' if profile else 'preview'} is for a single video")
+            name = "--profile" if profile else "--preview"
+            raise OptionError(f"{name} is for a single video", hint="leave it out, or name one file")
         several = {"jobs": jobs, "cluster": cluster, "retries": retries, "shard": shard}
         if convert_several(inputs, output, as_json=as_json, **several, **wanted):
             ctx.exit(SOME_FAILED)
     elif shard is not None:
-        raise click.UsageError("--shard is for folders and several files")
+        raise OptionError("--shard is for folders and several files", hint="leave it out")
     elif output is not None and ctx.meta[_NAMES_FOLDER] and not output.is_dir():
         raise OutputError(f"no such folder: {output}", hint="make it first")
     else:
         if jobs > 1 or cluster is not None or retries is not None:
             if profile:
-                raise click.UsageError("--profile watches one process, and no workers")
+                raise OptionError(
+                    "--profile watches one process, and no workers",
+                    hint="without --jobs, --cluster and --retries",
+                )
             wanted |= {"jobs": jobs, "cluster": cluster, "retries": retries}
         with Profile() if profile else nullcontext() as watched:
             num_frames = convert_one(inputs[0], output, as_json=as_json, **wanted)

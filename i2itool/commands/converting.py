@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import click
 
 from i2itool.commands.results import plan_table, print_json, print_line, table
 from i2itool.console import printable
-from i2itool.errors import I2IError
+from i2itool.errors import I2IError, OptionError
 
 if TYPE_CHECKING:
     from i2itool.jobs.outcome import Outcome
@@ -26,7 +26,7 @@ def show_plan(
     from i2itool.jobs.run import forecast_many
 
     if wanted["preview"] is not None or _PIPE in map(str, (*inputs, output)):
-        raise click.UsageError("--plan is for files, and not for --preview")
+        raise OptionError("--plan is for files, and not for --preview")
     forecast = forecast_many(inputs, output, preset=preset, **wanted)
     if not as_json:
         print_line(plan_table(forecast))
@@ -46,7 +46,9 @@ def convert_one(path: Path, output: Path | None, *, as_json: bool, **wanted: Any
     except I2IError as error:
         if as_json:
             failure = {"error": str(error), "exit_code": error.exit_code}
-            print_json({"input": path, "status": "failed", **failure})
+            print_json(
+                {"input": path, "output": _target(path, output, wanted), "status": "failed", **failure}
+            )
         raise
     is_piped = str(converted.output) == _PIPE
     if as_json:
@@ -56,6 +58,17 @@ def convert_one(path: Path, output: Path | None, *, as_json: bool, **wanted: Any
         if damage := str(converted.damage):
             click.echo(f"of {converted.num_frames} frames: {damage}", err=True)
     return converted.num_frames
+
+
+def _target(path: Path, output: Path | None, wanted: Mapping[str, Any]) -> Path | None:
+    """What should have been written; None if not even that is known."""
+    from i2itool.conversion import target_for
+    from i2itool.preset import find_preset
+
+    try:
+        return target_for(path, output, find_preset(wanted["preset"]), wanted["preview"])
+    except I2IError:
+        return output
 
 
 def convert_several(inputs: Sequence[Path], output: Path | None, *, as_json: bool, **wanted: Any) -> bool:

@@ -6,11 +6,9 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any
 
 from i2itool.errors import EngineError, I2IError, InputError
-from i2itool.frames import VideoInfo, Window
 from i2itool.jobs.plan import Task
 from i2itool.jobs.pool import Crew
 from i2itool.jobs.split import ProbeTask
@@ -18,7 +16,7 @@ from i2itool.options import ConvertOptions
 from i2itool.pictures import is_picture
 from i2itool.probe import Probe
 from i2itool.stills import read_still
-from i2itool.trim import window_of
+from i2itool.trim import num_frames_within
 from i2itool.video.animation import is_animation
 from i2itool.video.sources import open_source
 
@@ -99,19 +97,10 @@ def _looked_into(task: Task, options: ConvertOptions) -> FileForecast:
             height, width = read_still(task.source, max_pixels=options.max_pixels).pixels.shape[:2]
             return FileForecast(task, width, height, 1)
         with open_source(task.source, options) as source:
-            num_frames = _frames_within(source.info, window_of(options.trim, Fraction(0)))
+            num_frames = num_frames_within(source.info, options.trim) or 0
             return FileForecast(task, source.info.width, source.info.height, num_frames)
     except InputError as error:
         return FileForecast(task, problem=str(error))
-
-
-def _frames_within(info: VideoInfo, window: Window) -> int:
-    """About how many frames of a video there are in a window that counts from its beginning."""
-    num_frames = info.num_frames or 0
-    if not info.rate:
-        return num_frames
-    end = num_frames if window.end is None else min(num_frames, round(window.end * info.rate))
-    return max(0, end - round((window.start or 0) * info.rate))
 
 
 def _specimens(files: Iterable[FileForecast]) -> list[FileForecast]:

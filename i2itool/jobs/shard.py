@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from i2itool.errors import InputError
+from i2itool.errors import OptionError
 from i2itool.jobs.plan import Task
 
 _SHARD = re.compile(r"(\d+)/(\d+)", re.ASCII)
@@ -46,7 +46,7 @@ def parse_shard(text: str | None, environment: Mapping[str, str] = os.environ) -
     """The part that is asked for; None if the batch is not divided.
 
     text: `3/16` is the third of sixteen, `auto` that of a Slurm array; None asks $I2ITOOL_SHARD.
-    Raises InputError if it is neither.
+    Raises OptionError if it is neither.
     """
     text = environment.get(SHARD_VARIABLE) if text is None else text
     if not text:
@@ -55,19 +55,19 @@ def parse_shard(text: str | None, environment: Mapping[str, str] = os.environ) -
         return _of_slurm(environment)
     match = _SHARD.fullmatch(text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise InputError(f"'{text}' is no part of a batch", hint="3/16 is the third of sixteen")
+        raise OptionError(f"'{text}' is no part of a batch", hint="3/16 is the third of sixteen")
     return Shard(int(match[1]) - 1, int(match[2]))
 
 
 def _of_slurm(environment: Mapping[str, str]) -> Shard:
     found = [environment.get(name, "") for name in _SLURM]
     if not all(text.isascii() and text.isdigit() for text in found):
-        raise InputError(
+        raise OptionError(
             "there is no Slurm array that tells which part this is", hint="`sbatch --array=1-16`, or 3/16"
         )
     number, first, count = (int(text) for text in found)
     if not first <= number < first + count:
-        raise InputError("the Slurm array has gaps", hint="number it without, as --array=1-16")
+        raise OptionError("the Slurm array has gaps", hint="number it without, as --array=1-16")
     return Shard(number - first, count)
 
 

@@ -11,6 +11,7 @@ from i2itool.errors import InputError
 from i2itool.jobs.plan import Task
 from i2itool.options import ConvertOptions
 from i2itool.pictures import is_picture
+from i2itool.trim import num_frames_within
 from i2itool.video.job import work_folder
 from i2itool.video.parts import Part, found_division, parts_of
 from i2itool.video.segments import SEGMENT_FRAMES
@@ -88,7 +89,7 @@ def _division(task: Task, options: ConvertOptions, num_shares: float) -> tuple[i
         return None
     try:
         with open_source(task.source, options) as source:
-            num_frames = source.info.num_frames
+            num_frames = num_frames_within(source.info, options.trim)
     except InputError:
         # It will be told of by the worker that is to convert it.
         return None

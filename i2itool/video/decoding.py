@@ -61,11 +61,13 @@ class Decoder:
     With `on_error` "repeat" a picture that cannot be decoded is replaced by its neighbour, a damaged one
     taken as the decoder has mended it, and their times are logged; otherwise either raises InputError,
     naming the time.
+    is_told: whether what is mended is logged as a warning.
     Raises InputError also if the file is missing, truncated or no video.
     """
 
-    def __init__(self, path: Path, options: ReadOptions) -> None:
+    def __init__(self, path: Path, options: ReadOptions, *, is_told: bool = True) -> None:
         self._path = path
+        self._level = logging.WARNING if is_told else logging.DEBUG
         self._repeats_lost = options.on_error == "repeat"
         self._max_pixels = options.max_pixels
         self._num_lost = self._num_damaged = 0
@@ -102,16 +104,19 @@ class Decoder:
             self._open(mends=True)
             yield from islice(self._pictures(), num_given, None)
         if self._num_lost:
-            logger.warning("%s: frames that repeat their neighbour: %d", self._path, self._num_lost)
+            logger.log(self._level, "%s: frames that repeat their neighbour: %d", self._path, self._num_lost)
         if self._num_damaged:
-            logger.warning(
-                "%s: frames shown as far as they could be decoded: %d", self._path, self._num_damaged
+            logger.log(
+                self._level,
+                "%s: frames shown as far as they could be decoded: %d",
+                self._path,
+                self._num_damaged,
             )
 
     def _open(self, *, mends: bool) -> None:
         self._mends = mends
         # What is read once more has been told of.
-        self._clock = Clock(self._path, is_told=not mends)
+        self._clock = Clock(self._path, is_told=not mends and self._level == logging.WARNING)
         self._has_sought = False
         self.container = open_input(self._path)
         try:
@@ -197,7 +202,7 @@ class Decoder:
         if not self._repeats_lost:
             raise InputError(message)
         if not self.is_cut_off:
-            logger.warning(message)
+            logger.log(self._level, message)
         self.is_cut_off = True
 
     def _is_broadcast(self, time: float) -> bool:
@@ -206,7 +211,7 @@ class Decoder:
             return False
         if not self._has_hiccups:
             self._has_hiccups = True
-            logger.warning("%s: data are missing, for the first time at %.3f s", self._path, time)
+            logger.log(self._level, "%s: data are missing, for the first time at %.3f s", self._path, time)
         return True
 
     def _decoded(self, packet: av.Packet[Stream], shown: Shown) -> list[av.VideoFrame]:
@@ -230,7 +235,7 @@ class Decoder:
         if not self._mends:
             raise _DamageError(message)
         if self._num_lost + self._num_damaged < _MOST_REPORTS:
-            logger.warning(message)
+            logger.log(self._level, message)
 
     def _seconds(self, pts: int | None) -> str:
         return f"{float((pts or 0) * self._time_base):.3f} s"

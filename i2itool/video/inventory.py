@@ -75,15 +75,21 @@ class Inventory:
 
 
 def take_inventory(
-    path: Path, *, is_fast: bool = False, mends: bool = False, on_frames: OnFrames | None = None
+    path: Path,
+    *,
+    is_fast: bool = False,
+    mends: bool = False,
+    is_told: bool = True,
+    on_frames: OnFrames | None = None,
 ) -> Inventory:
     """Read a file to its end and list what it holds; memory grows by 8 bytes for each frame and packet.
 
     is_fast: take packets for frames where they are as good, instead of decoding.
     mends: list the frames that a conversion shows, also in the place of those that damage has taken.
+    is_told: whether these are logged.
     Raises InputError if the file is missing, truncated or no video, and, without `mends`, if it is damaged.
     """
-    mended = _mended_frames(path, on_frames) if mends else None
+    mended = _mended_frames(path, on_frames, is_told=is_told) if mends else None
     with open_input(path) as container:
         try:
             if mended is not None:
@@ -96,9 +102,9 @@ def take_inventory(
             raise InputError(f"{path} cannot be read to its end: {reason}") from error
 
 
-def _mended_frames(path: Path, on_frames: OnFrames | None) -> FrameTally:
+def _mended_frames(path: Path, on_frames: OnFrames | None, *, is_told: bool) -> FrameTally:
     """The frames as a conversion reads them."""
-    decoder = Decoder(path, ReadOptions())
+    decoder = Decoder(path, ReadOptions(), is_told=is_told)
     try:
         frames = FrameTally(decoder.stream, is_decoding=True)
         for picture in decoder:

@@ -15,7 +15,7 @@ import av
 import cv2
 
 from i2itool import __version__
-from i2itool.errors import OutputError
+from i2itool.errors import I2IError, InputError, OutputError
 from i2itool.frames import Position
 from i2itool.locks import exclusive
 from i2itool.options import ConvertOptions
@@ -185,16 +185,21 @@ def open_job(
         job = _take_up(target, identity, restart=restart or not is_repeatable)
         try:
             yield job
-        except BaseException:
+        except BaseException as error:
             if job.segments and is_repeatable:
-                logger.warning(
-                    "%d frames are finished and kept in %s: the same command goes on from there",
-                    job.num_frames,
-                    job.folder,
-                )
+                hint = _hint_after(error)
+                logger.warning("%d frames are finished and kept in %s%s", job.num_frames, job.folder, hint)
             else:
                 job.discard()
             raise
+
+
+def _hint_after(error: BaseException) -> str:
+    """How to go on with what is kept; what is wrong with the input would stop the same command again."""
+    if isinstance(error, InputError):
+        return ""
+    mended = ", once the cause is mended" if isinstance(error, I2IError) else ""
+    return f": the same command goes on from there{mended}"
 
 
 def _take_up(target: Path, identity: Identity, *, restart: bool) -> Job:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from i2itool.errors import InputError
+from i2itool.errors import OptionError
 from i2itool.jobs.plan import Task, plan
 from i2itool.jobs.shard import Shard, parse_shard
 
@@ -82,11 +82,11 @@ def test_the_part_comes_from_the_option_or_the_environment(
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1/0", "-1/4", "one", "1", "auto"])
 def test_what_is_no_part_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match=r"is no part of a batch|no Slurm array"):
+    with pytest.raises(OptionError, match=r"is no part of a batch|no Slurm array"):
         parse_shard(text, {})
 
 
 def test_an_array_with_gaps_is_refused() -> None:
     environment = {"SLURM_ARRAY_TASK_ID": "9", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_COUNT": "4"}
-    with pytest.raises(InputError, match="gaps"):
+    with pytest.raises(OptionError, match="gaps"):
         parse_shard("auto", environment)

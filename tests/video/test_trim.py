@@ -204,6 +204,43 @@ def test_a_preview_writes_its_picture_and_nothing_else(
     assert set(tmp_path.iterdir()) - before == {result.output}
 
 
+def test_a_preview_goes_where_the_user_says(
+    tmp_path: Path, make_clip: MakeClip, make_preset: Callable[[str], Path]
+) -> None:
+    make_preset("tiny")
+    source = make_clip("clip.mp4", pts=range(5))
+    (tmp_path / "folder").mkdir()
+    for output, made in (
+        ("p.png", "p.png"),
+        ("out.mp4", "out_preview.png"),
+        ("folder", "folder/clip_tiny_preview.png"),
+    ):
+        result = convert(source, tmp_path / output, preset="tiny", engine="eager", preview=2)
+        assert result.output == tmp_path / made
+        assert result.output.is_file()
+
+
+def test_progress_counts_the_frames_that_trim_leaves(
+    make_clip: MakeClip, make_preset: Callable[[str], Path]
+) -> None:
+    make_preset("tiny")
+    source = make_clip("clip.mp4", pts=range(50))
+    progress = Progress()
+    for number, (trim, count) in enumerate({"1:": 25, "0.4:0.8": 10, ":": 50}.items()):
+        target = source.with_name(f"out{number}.mp4")
+        result = convert(source, target, preset="tiny", engine="eager", trim=trim, reporter=progress)
+        assert (result.num_frames, progress.total) == (count, count)
+
+
+class Progress(SilentReporter):
+    """Remembers how many frames were announced."""
+
+    total: int | None = None
+
+    def start(self, label: str, total: int | None, *, done: int = 0, unit: str = "frames") -> None:
+        self.total = total
+
+
 @pytest.mark.parametrize("option", [{"preview": 2}, {"trim": "1:2"}])
 def test_pictures_have_neither_parts_nor_previews(
     option: dict[str, str], make_preset: Callable[[str], Path], tmp_path: Path
