@@ -12,7 +12,7 @@ from i2itool.preset import Preset
 from i2itool.weights import load_classifier
 
 from .config import TrainConfig
-from .data import PictureFolder
+from .data import PictureFolder, read_both
 from .fit import fit
 from .labelled import Examination, LabelledData, classes_of, labels_of
 from .run import RunFolder
@@ -49,8 +49,7 @@ def adapt(
     if not target.is_dir():
         raise InputError(f"no such folder: {target}")
     a, b = (PictureFolder(folder, load_px=config.load_px) for folder in folders)
-    a.check()
-    b.check()
+    read_both(a, b)
     classes = config.adapt.classes
     data = LabelledData(
         a,
@@ -64,9 +63,10 @@ def adapt(
     )
     examination = Examination(data, _known_labels(b, target, classes))
     run = RunFolder(path)
-    if restart:
-        run.remove()
-    preset = fit(config, data, run, device=device, reporter=reporter, holdout=examination)
+    with run.alone():
+        if restart:
+            run.remove()
+        preset = fit(config, data, run, device=device, reporter=reporter, holdout=examination)
     return preset, examination.score(load_classifier(preset).to(device), device)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -191,17 +192,18 @@ def command(
 
     run = RunFolder(out or Path("runs") / config.name)
     held_out = open_held_out(holdout, features, config) if holdout else None
-    data = open_material(folders, config, run, processes, restart=restart)
-    preset = fit(
-        config,
-        data,
-        run,
-        device=where,
-        reporter=open_reporter(quiet or processes.rank > 0),
-        stop_on_alarm=on_watchdog == "stop",
-        holdout=held_out,
-        processes=processes,
-    )
+    with run.alone() if processes.rank == 0 else nullcontext():
+        data = open_material(folders, config, run, processes, restart=restart)
+        preset = fit(
+            config,
+            data,
+            run,
+            device=where,
+            reporter=open_reporter(quiet or processes.rank > 0),
+            stop_on_alarm=on_watchdog == "stop",
+            holdout=held_out,
+            processes=processes,
+        )
     if processes.rank == 0:
         click.echo(f"wrote {preset.folder}")
 

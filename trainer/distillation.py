@@ -52,16 +52,17 @@ def distill(
     seen = PictureFolder(lesson.pictures, load_px=config.load_px)
     seen.check()
     held_out = PictureFolder(lesson.holdout, load_px=config.load_px) if lesson.holdout else None
-    if restart:
-        run.remove()
-    run.open(config)
-    network = load_network(lesson.teacher, lesson.direction)
-    with Translator(network, engine=lesson.engine, device=lesson.device) as teacher:
-        write_lessons(seen, path / "lessons", teacher, reporter)
-        holdout = _examined(held_out, teacher) if held_out else None
-    wanted = PictureFolder(path / "lessons", load_px=config.load_px)
-    data = Lessons(seen, wanted, config.batch_size, config.crop_px, config.flip, config.seed)
-    return fit(config, data, run, device=device, reporter=reporter, holdout=holdout)
+    with run.alone():
+        if restart:
+            run.remove()
+        run.open(config)
+        network = load_network(lesson.teacher, lesson.direction)
+        with Translator(network, engine=lesson.engine, device=lesson.device) as teacher:
+            write_lessons(seen, path / "lessons", teacher, reporter)
+            holdout = _examined(held_out, teacher) if held_out else None
+        wanted = PictureFolder(path / "lessons", load_px=config.load_px)
+        data = Lessons(seen, wanted, config.batch_size, config.crop_px, config.flip, config.seed)
+        return fit(config, data, run, device=device, reporter=reporter, holdout=holdout)
 
 
 def _examined(pictures: PictureFolder, teacher: Translator) -> Holdout:

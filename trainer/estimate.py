@@ -10,6 +10,7 @@ import torch
 
 from .config import TrainConfig
 from .data import Batch
+from .memory import memory_told
 from .processes import OneProcess
 from .tasks import make_task
 
@@ -31,7 +32,12 @@ class Estimate:
 
 
 def estimate(config: TrainConfig, device: torch.device) -> Estimate:
-    """Take a few steps of `config` on random pictures."""
+    """Take a few steps of `config` on random pictures; raises TrainingError if memory runs out."""
+    with memory_told(device):
+        return _try_out(config, device)
+
+
+def _try_out(config: TrainConfig, device: torch.device) -> Estimate:
     torch.manual_seed(config.seed)
     task = make_task(config, device, OneProcess())
     a, b = torch.rand(2, config.batch_size, 3, config.crop_px, config.crop_px) * 2 - 1

@@ -16,6 +16,7 @@ from .data import UnpairedData
 from .diary import open_diary
 from .holdout import Examiner
 from .interrupt import interruption
+from .memory import memory_told
 from .processes import OneProcess, Processes
 from .provenance import trace
 from .run import RunFolder
@@ -45,12 +46,14 @@ def fit(
 
     A run that is stopped and begun again gives the same weights as one that was never stopped. Ctrl-C
     ends the step at hand, saves, exports what there is and raises KeyboardInterrupt. Raises TrainingError
-    when a loss is not finite, or with `stop_on_alarm` when a watchdog barks; the last checkpoint is then from
-    before. holdout: pictures to choose the best step by.  processes: those that train together, if several.
+    when a loss is not finite, when memory runs out, or with `stop_on_alarm` when a watchdog barks; the last
+    checkpoint is then from before. holdout: pictures to choose the best step by.  processes: those that
+    train together, if several.
     """
     processes = processes or OneProcess()
     torch.manual_seed(config.seed)
-    task = make_task(config, device, processes)
+    with memory_told(device):
+        task = make_task(config, device, processes)
     standing = Standing(run, config, task, Choice(config.metric), processes)
     done = first = standing.resume()
     provenance = trace(len(data.a), len(data.b), config.seed)
@@ -67,7 +70,8 @@ def fit(
             # All that is random in a step comes from the seed and the step: there is no generator to save.
             torch.manual_seed(_mix(config.seed, step, processes.rank))
             _set_rate(task, rate_at(config.adam, step, config.steps) * standing.choice.rate_factor)
-            losses = task.step(batch, progress=step / config.steps)
+            with memory_told(device):
+                losses = task.step(batch, progress=step / config.steps)
             check_finite(losses, step)
             done = step + 1
 

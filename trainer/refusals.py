@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from i2itool.errors import InputError, OptionError, PresetError
 from i2itool.networks import build, multiple_of
 from i2itool.networks.adaptation import SIZE_PX
@@ -78,7 +80,8 @@ def refuse_impossible(config: TrainConfig, flags: Mapping[str, Any]) -> None:
 def network_multiple(generator: GeneratorRecipe, flags: Mapping[str, Any]) -> int:
     """What the sides of a generator's pictures are a multiple of; raises OptionError if it cannot be made."""
     try:
-        return multiple_of(build(generator.name, **generator.hyper))
+        with torch.device("meta"):  # nothing is computed, and the largest takes no memory
+            return multiple_of(build(generator.name, **generator.hyper))
     except PresetError as error:
         about = [name for name in generator.hyper if name in re.findall(r"\w+", error.message)]
         keys = ("generator.name", *(f"generator.hyper.{name}" for name in about))

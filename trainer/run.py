@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from i2itool.errors import OutputError, TrainingError
+from i2itool.locks import exclusive
 from i2itool.partial import whole_file
 from i2itool.preset import run_preset_folder
 
@@ -47,6 +49,19 @@ class RunFolder:
     def preview(self, step: int) -> Path:
         """The preview grid of `step`."""
         return self.path / "previews" / f"{step:08d}.png"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the right to this run until the block ends.
+
+        Raises BeingWritten if another process holds it, OutputError if the folder cannot be made.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make {self.path.parent}: {error.strerror}") from error
+        with exclusive(self.path):
+            yield
 
     def open(self, config: TrainConfig) -> None:
         """Make the folder, or make sure that the run in it has this recipe, but for what may change.

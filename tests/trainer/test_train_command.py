@@ -231,6 +231,22 @@ def test_restart_keeps_the_run_if_the_new_one_cannot_start(
     assert (tmp_path / "run/preset/preset.toml").is_file()
 
 
+def test_two_processes_never_work_on_the_same_run(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    first = start(folders, tmp_path / "run", steps=100_000)
+    wait_for(tmp_path / "run/checkpoints/step-00000002.safetensors", first)
+    command = ["train", *map(str, folders), "--name", "tiny", *TINY, "--out", str(tmp_path / "run")]
+    for extra in ([], ["--restart"]):
+        second = CliRunner().invoke(main, [*command, "--steps", "4", *extra], catch_exceptions=False)
+        assert second.exit_code == 6
+        assert "run is being written by another process" in second.stderr
+    assert list((tmp_path / "run/checkpoints").glob("step-*"))
+    first.kill()
+    first.communicate()
+    # A lock that a killed process has left behind holds nobody up.
+    again = CliRunner().invoke(main, [*command, "--steps", "4", "--restart"], catch_exceptions=False)
+    assert again.exit_code == 0, again.output
+
+
 def test_fewer_steps_than_are_done_are_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
     command = ["train", *map(str, folders), "--name", "x", *TINY, "--out", str(tmp_path / "run"), "--steps"]
     assert CliRunner().invoke(main, [*command, "3"], catch_exceptions=False).exit_code == 0

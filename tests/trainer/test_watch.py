@@ -11,6 +11,7 @@ import torch
 from i2itool.trainer.config import TrainConfig
 from i2itool.trainer.data import Batch, open_data
 from i2itool.trainer.fit import fit
+from i2itool.trainer.memory import memory_told
 from i2itool.trainer.run import RunFolder
 from i2itool.trainer.watch import (
     PATIENCE_STEPS,
@@ -93,6 +94,35 @@ def test_an_alarm_is_logged_once_while_it_lasts(real: Tensor, caplog: pytest.Log
         for step in (PATIENCE_STEPS, PATIENCE_STEPS + 1):
             watchdogs.judge_pictures(Batch(real, real), ways, step)
     assert sum("changes its input by" in record.message for record in caplog.records) == 2  # one a direction
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_a_step_without_enough_memory_is_told_with_what_takes_less(
+    folders: tuple[Path, Path],
+    make_tiny_config: Callable[..., TrainConfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: RuntimeError,
+) -> None:
+    def step(*_arguments: object, **_options: object) -> dict[str, float]:
+        raise error
+
+    monkeypatch.setattr("i2itool.trainer.cyclegan.CycleGanTask.step", step)
+    config = make_tiny_config("cyclegan")
+    data, run = open_data(folders, config), RunFolder(tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"not enough memory on cpu .*--batch-size"):
+        fit(config, data, run, device=torch.device("cpu"), reporter=SilentReporter())
+
+
+def test_other_failures_keep_their_traceback() -> None:
+    with pytest.raises(RuntimeError, match="a bug"), memory_told(torch.device("cpu")):
+        raise RuntimeError("a bug")
 
 
 def test_a_watchdog_may_stop_the_run_with_its_checkpoints_intact(
