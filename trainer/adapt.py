@@ -46,7 +46,7 @@ class AdaptTask(AdversarialTask):
         self._freeze_critics(False)
         losses = self._descend("D", (self._of_critic(*part, progress) for part in parts))
         self._freeze_critics(True)
-        losses |= self._descend("G", (self._of_generator(*part, progress) for part in parts))
+        losses |= self._descend("G", (self._of_generator(a, b, progress) for a, b, _ in parts))
         self._average()
         return {name: float(loss) for name, loss in losses.items()}
 
@@ -80,7 +80,8 @@ class AdaptTask(AdversarialTask):
         )
         return total, losses
 
-    def _of_generator(self, a: Tensor, b: Tensor, names: Tensor, progress: float) -> tuple[Tensor, Losses]:
+    def _of_generator(self, a: Tensor, b: Tensor, progress: float) -> tuple[Tensor, Losses]:
+        # Not by names: VAEs and classifier would agree on signs of a class that no real picture has.
         weights, count = self.config.adapt, len(a)
         with self._autocast():
             in_a, in_b, mean, deviation = self._translate(a, b)
@@ -92,14 +93,12 @@ class AdaptTask(AdversarialTask):
                 "ll_A": F.mse_loss(in_a[:count].float(), a),
                 "ll_B": F.mse_loss(in_b[count:].float(), b),
             }
-            named = F.cross_entropy(self.critic.name(of_b[:count]).float(), names)
         likelihood = weights.likelihood.at(progress) * a[0].numel()
         total = (
             weights.adversarial.at(progress) * (losses["G_A"] + losses["G_B"])
             # Once for the picture's own way and once for the one across.
             + 2 * weights.kl.at(progress) * losses["kl"]
             + likelihood * (losses["ll_A"] + losses["ll_B"])
-            + weights.names_translated.at(progress) * named
         )
         return total, losses
 
