@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ import cv2
 import numpy as np
 
 from i2itool.frames import Pixels
+
+from .run import read_log
 
 Point = tuple[int, float]
 
@@ -44,11 +45,7 @@ def read_panels(log: Path) -> list[Panel]:
         "scores": "Held-out pictures",
     }
     groups: dict[str, dict[str, list[Point]]] = {key: {} for key in titles}
-    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
-        try:
-            figures = json.loads(line)
-        except ValueError:
-            continue
+    for figures in read_log(log) if log.exists() else ():
         step = figures.pop("step")
         for name, value in figures.pop("scores", {}).items():
             groups["scores"].setdefault(name, []).append((step, value))

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from i2itool.errors import OutputError
+from i2itool.errors import InputError, OutputError
 from i2itool.pictures import read_picture, spread, write_picture
 
 from .config import TrainConfig
@@ -29,13 +29,14 @@ def write_report(run: RunFolder, config: TrainConfig, *, step: int, alarms: list
     panels = read_panels(run.log_path)
     write_picture(run.path / "curves.png", draw_curves(panels))
     previews = spread(sorted((run.path / "previews").glob("*.png")), MAX_PREVIEWS)
+    shown = [(int(path.stem), as_jpeg(path)) for path in previews]
     data = {
         "name": config.name,
         "step": step,
         "steps": config.steps,
         "alarms": alarms,
         "recipe": config.model_dump_json(indent=2),
-        "previews": [{"step": int(path.stem), "src": as_jpeg(path)} for path in previews],
+        "previews": [{"step": seen, "src": source} for seen, source in shown if source is not None],
         "panels": [_as_table(panel) for panel in panels],
     }
     # "</script>" within a name must not end the script.
@@ -50,9 +51,12 @@ def write_report(run: RunFolder, config: TrainConfig, *, step: int, alarms: list
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
-def as_jpeg(path: Path) -> str:
-    """A picture as a data URI, no wider than MAX_WIDTH_PX."""
-    picture = read_picture(path)
+def as_jpeg(path: Path) -> str | None:
+    """A picture as a data URI, no wider than MAX_WIDTH_PX; None for one that a power cut has torn."""
+    try:
+        picture = read_picture(path)
+    except InputError:
+        return None
     if picture.shape[1] > MAX_WIDTH_PX:
         height = round(picture.shape[0] * MAX_WIDTH_PX / picture.shape[1])
         picture = np.asarray(

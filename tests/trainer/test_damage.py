@@ -186,3 +186,44 @@ def test_provenance_and_preset_tell_the_scores_of_the_exported_step(
     provenance = json.loads((tmp_path / "provenance.json").read_text())
     assert (preset.training.steps, preset.training.scores) == (step, {"psnr": {2: 9.0, 4: 5.0}[step]})
     assert provenance["scores"] == preset.training.scores
+
+
+def test_what_a_power_cut_has_torn_beside_the_checkpoints_stops_no_run(
+    folders: tuple[Path, Path], make_tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = make_tiny_config("cyclegan", preview_every=2)
+    train(config, folders, tmp_path / "whole")
+    with pytest.raises(Crash):
+        train(config, folders, tmp_path / "broken", CallAfter(5, crash))
+    broken = tmp_path / "broken"
+    with (broken / "metrics.jsonl").open("ab") as file:
+        file.write(b'[]\n{"no": 1}\n\x00\x00\xff\n{"step": 7, "G_A"')
+    (broken / "previews/00000002.png").write_bytes(b"")
+    (broken / "provenance.json").write_bytes(b"\x00" * 100)
+    train(config, folders, broken)
+    assert weights_of(broken) == weights_of(tmp_path / "whole")
+    lines = (broken / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert (broken / "report.html").read_text().count("data:image/jpeg") == 2
+
+
+def test_a_recipe_that_is_no_text_is_an_error(
+    folders: tuple[Path, Path], make_tiny_config: MakeConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "train.json").write_bytes(b"\xff\xfe{")
+    with pytest.raises(TrainingError, match="not a recipe of this version"):
+        train(make_tiny_config("cyclegan"), folders, tmp_path)
+
+
+def test_pictures_that_came_or_went_are_told_on_resume(
+    folders: tuple[Path, Path],
+    make_tiny_config: MakeConfig,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    train(make_tiny_config("cyclegan", steps=1), folders, tmp_path / "run")
+    train(make_tiny_config("cyclegan", steps=2), folders, tmp_path / "run")
+    assert "pictures now" not in caplog.text
+    (folders[1] / "000.png").unlink()
+    train(make_tiny_config("cyclegan", steps=3), folders, tmp_path / "run")
+    assert "B has 6 pictures now, and had 7 before" in caplog.text
