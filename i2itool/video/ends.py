@@ -42,6 +42,8 @@ _IN_SEGMENT = tuple(
         "bf",
     )
 )
+_LEAST_BOX_BYTES = 8
+_BOXES = {b"ftyp", b"styp", b"moov", b"mdat", b"moof", b"mfra", b"sidx", b"free", b"skip", b"wide", b"uuid"}
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 # Packets of a transport stream, with what may be put round each.
@@ -202,8 +204,27 @@ def _is_torn_transport_stream(path: Path) -> bool:
     return False
 
 
+def _end_of_mp4(path: Path) -> int:
+    """Where the last box says that it ends, in bytes: in a file of fragments no index tells of those to come.
+
+    0 if it says nothing. What is no box ends the search: some files have something else behind the last.
+    """
+    end, file_end = 0, path.stat().st_size
+    with path.open("rb") as file:
+        while end < file_end:
+            file.seek(end)
+            head = file.read(16)
+            size, name = int.from_bytes(head[:4], "big"), head[4:8]
+            size = int.from_bytes(head[8:16], "big") if size == 1 else size
+            if name not in _BOXES or size < _LEAST_BOX_BYTES:
+                break
+            end += size
+    return end
+
+
 # By the first of FFmpeg's names of the container.
 _TOLD_ENDS: dict[str, Callable[[Path], int]] = {
+    "mov": _end_of_mp4,
     "matroska": _end_of_matroska,
     "avi": _end_of_riff,
     "asf": _end_of_asf,

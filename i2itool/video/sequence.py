@@ -28,8 +28,8 @@ _MOST_NAMED = 5
 
 
 def is_sequence(path: Path) -> bool:
-    """Whether the name stands for numbered files, by a `%d` or a `%05d` in it."""
-    return _PLACEHOLDER.search(path.name) is not None
+    """Whether the name stands for numbered pictures, by a `%d` or a `%05d` in it, and by its suffix."""
+    return path.suffix.lower() in FORMATS and _PLACEHOLDER.search(path.name) is not None
 
 
 class SequenceReader:
@@ -144,13 +144,6 @@ def stamps_of(path: Path) -> tuple[int, int]:
     """The pts and the duration of a picture of a `PicturePiece`, in ticks of the source."""
     _, pts, duration = path.stem.split("_")
     return int(pts), int(duration)
-
-
-def check_pattern(pattern: Path) -> None:
-    """Raise OutputError unless its suffix is that of pictures which can be written."""
-    if pattern.suffix.lower() not in FORMATS:
-        kinds = ", ".join(sorted(FORMATS))
-        raise OutputError(f"cannot write pictures as '{pattern.suffix}'", hint=f"one of {kinds}")
 
 
 def publish_pictures(pattern: Path, pictures: Iterable[Path], first_number: int) -> None:

@@ -69,6 +69,29 @@ def test_a_program_stream_cut_anywhere_is_refused_but_between_its_packs(make_cli
     assert frames(source) == (100, False)
 
 
+@pytest.mark.parametrize("kept", [0.4, 0.7, 0.95])
+def test_an_mp4_of_fragments_is_refused_without_its_end(kept: float, make_clip: MakeClip) -> None:
+    source = make_clip("clip.mp4", pts=range(50), audio_languages=["eng"], options={"g": "10"})
+    fragments = source.with_name("fragments.mp4")
+    with (
+        av.open(str(source)) as old,
+        av.open(str(fragments), "w", container_options={"movflags": "frag_keyframe+empty_moov"}) as new,
+    ):
+        copies = {stream.index: new.add_stream_from_template(stream, opaque=True) for stream in old.streams}
+        for packet in old.demux():
+            if packet.size:
+                packet.stream = copies[packet.stream.index]
+                new.mux_one(packet)
+    assert frames(fragments) == (50, False)
+    whole = fragments.read_bytes()
+    # What some programs put behind the last box is none.
+    fragments.write_bytes(whole + b"\xff" * 500)
+    assert frames(fragments) == (50, False)
+    fragments.write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(InputError, match="truncated"):
+        frames(fragments)
+
+
 def test_a_streamed_matroska_is_refused_without_its_end(tmp_path: Path, make_clip: MakeClip) -> None:
     source, streamed = make_clip("clip.mkv", pts=range(50)), tmp_path / "streamed.mkv"
     with streamed.open("wb") as file, av.open(str(source)) as old:
