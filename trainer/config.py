@@ -213,6 +213,18 @@ EVALUATION = {"eval_every", "metric"}
 def describe_difference(old: TrainConfig, new: TrainConfig) -> str:
     """The settings that differ and must not, as `name old -> new`; empty if none does."""
     ignored = CHANGEABLE if new.adam.policy == "plateau" else CHANGEABLE | EVALUATION
-    before, after = old.model_dump(exclude=ignored), new.model_dump(exclude=ignored)
-    changed = [key for key in before if before[key] != after[key]]
-    return ", ".join(f"{key} {json.dumps(before[key])} -> {json.dumps(after[key])}" for key in changed)
+    before, after = (_by_key(config.model_dump(exclude=ignored)) for config in (old, new))
+    return ", ".join(
+        f"{key} {json.dumps(before.get(key))} -> {json.dumps(after.get(key))}"
+        for key in before | after
+        if before.get(key) != after.get(key)
+    )
+
+
+def _by_key(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """The settings of nested tables by their whole names, such as "adam.rate"; a ramp is one setting."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        is_table = isinstance(value, dict) and "until" not in value
+        found |= _by_key(value, f"{above}{key}.") if is_table else {above + key: value}
+    return found

@@ -185,6 +185,17 @@ def test_epochs_leave_the_other_settings_of_adam_alone(
     assert (adam["rate"], adam["beta1"], adam["policy"], adam["constant"]) == (0.01, 0.9, "cosine", 0.75)
 
 
+def test_the_number_of_shared_blocks_is_a_flag(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny = (
+        "--method unit --size 32 --width 2 --blocks 1 --critic-width 2 --critic-depth 2 --steps 1 --dry-run"
+    )
+    recipe = json.loads(run(f"train A B --shared-blocks 3 {tiny}", folders).stdout)
+    assert recipe["generator"]["hyper"]["shared_blocks"] == 3
+
+
 def tiny_recipe(method: str, name: str, hyper: dict[str, object], depth: int, crop_px: int) -> TrainConfig:
     table = {"method": method, "name": "x", "domain_a": "a", "domain_b": "b", "steps": 1}
     networks = {"generator": {"name": name, "hyper": hyper}, "critic": {"width": 2, "depth": depth}}

@@ -130,6 +130,14 @@ def test_other_settings_are_refused_and_named(
     train(make_tiny_config("cyclegan", steps=1), folders, tmp_path / "run")
     with pytest.raises(TrainingError, match="seed 0 -> 4"):
         train(make_tiny_config("cyclegan", steps=1, seed=4), folders, tmp_path / "run")
+    adam = {"rate": 0.5, "beta1": 0.9}
+    with pytest.raises(
+        TrainingError, match=r"settings: adam\.rate 0\.0002 -> 0\.5, adam\.beta1 0\.5 -> 0\.9 \("
+    ):
+        train(make_tiny_config("cyclegan", steps=1, adam=adam), folders, tmp_path / "run")
+    hyper = {"width": 8, "blocks": 1, "dropout": True}
+    with pytest.raises(TrainingError, match=r"generator\.hyper\.width 4 -> 8, .*dropout null -> true \("):
+        train(make_tiny_config("cyclegan", steps=1, generator={"hyper": hyper}), folders, tmp_path / "run")
 
 
 def test_previews_log_and_recipe_lie_in_the_run(
