@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from i2itool.errors import TrainingError as TrainingError
     from i2itool.jobs.outcome import Outcome as Outcome
     from i2itool.jobs.run import convert_many as convert_many
+    from i2itool.loaded import load_preset as load_preset
     from i2itool.options import ConvertOptions as ConvertOptions
-    from i2itool.translator import load_preset as load_preset
 
 __version__ = "0.1.0"
 
@@ -44,7 +44,7 @@ _HOMES = {
     "TrainingError": "errors",
     "convert": "conversion",
     "convert_many": "jobs.run",
-    "load_preset": "translator",
+    "load_preset": "loaded",
 }
 
 __all__ = ["__version__", *_MODULES, *_HOMES]

@@ -27,14 +27,30 @@ RADIUS_PX = 4
 # towards one that only brightens or darkens, so that faint texture stays, and the identity is exact.
 _REGULARISATION = 2e-3
 _DARK, _MOST_GAIN = 3 / 255, 2.0
-# Light beside the maps counts nothing below the first, and fully from the second on; of 1.
-_FAINT, _STRONG = 0.08, 0.23
-# Variance of the input's luma round a place at which light there counts half.
-_BUSY = 2e-3
 # Windows are moved by so many pixels; the maps are means over them, so that every fourth pixel says all.
 _CELL_PX, _STRIDE_PX = 2, 4
 # Lines carried at once: what belongs to them stays in the processor's cache.
 _STRIP_LINES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How much of what the maps leave over is taken for light that is meant.
+
+    faint, strong: below the first it counts nothing, from the second on fully; of 1.
+    busy: variance of the input's luma round a place at which light there counts half.
+    """
+
+    faint: float
+    strong: float
+    busy: float
+
+
+# Of a network that paints the whole picture: what is faint is its ringing and texture, what lies at an edge
+# of the input comes from the small output's blur.
+CAUTIOUS = Trust(faint=0.08, strong=0.23, busy=2e-3)
+# Of one that draws over its input, whose edges are the input's.
+OPEN = Trust(faint=0.02, strong=0.10, busy=0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +65,19 @@ class AffineGrid:
     light: Floats | None = None
 
 
-def fit_affine(source: NDArray[Levels], target: NDArray[Levels], *, radius: int = RADIUS_PX) -> AffineGrid:
+def fit_affine(
+    source: NDArray[Levels], target: NDArray[Levels], *, radius: int = RADIUS_PX, trust: Trust = CAUTIOUS
+) -> AffineGrid:
     """The maps that turn `source` into `target`, and the light that they leave out.
 
     source, target: H,W,3 RGB of one size, uint8 or uint16: a picture and its translation.
-    radius: half the side of the window of each fit, in pixels.
+    radius: half the side of the window of each fit, in pixels.  trust: how much of the rest is light.
     """
     x, y = _planes(source), _planes(target)
     maps = _fit(x, y, radius)
     shape = (_parts(x.shape[1], _STRIDE_PX), _parts(x.shape[2], _STRIDE_PX))
     grid = _shrunk(maps.reshape(12, *maps.shape[2:]), shape).reshape(3, 4, *shape)
-    return AffineGrid(grid, _trusted(y - _map(maps, x), x, radius))
+    return AffineGrid(grid, _trusted(y - _map(maps, x), x, radius, trust))
 
 
 def apply_affine(grid: AffineGrid, pixels: NDArray[Levels]) -> NDArray[Levels]:
@@ -199,16 +217,12 @@ def _inverse(matrix: Mapping[tuple[int, int], Floats]) -> dict[tuple[int, int], 
     return {place: cofactor / determinant for place, cofactor in cofactors.items()}
 
 
-def _trusted(rest: Floats, x: Floats, radius: int) -> Floats:
-    """The part of what the maps leave over that is meant as light.
-
-    What is faint is the ringing and the texture of the small output; what lies at an edge of the input comes
-    from the small output's blur.
-    """
+def _trusted(rest: Floats, x: Floats, radius: int, trust: Trust) -> Floats:
+    """The part of what the maps leave over that is meant as light."""
     light = np.maximum(rest, 0)
-    share = ((light.max(0) - _FAINT) / (_STRONG - _FAINT)).clip(0, 1)
+    share = ((light.max(0) - trust.faint) / (trust.strong - trust.faint)).clip(0, 1)
     luma = x.mean(0)
-    share *= _BUSY / (_BUSY + _mean(luma * luma, radius) - _mean(luma, radius) ** 2)
+    share *= trust.busy / (trust.busy + _mean(luma * luma, radius) - _mean(luma, radius) ** 2)
     return light * np.asarray(cv2.GaussianBlur(share, (0, 0), 1.0), np.float32)
 
 

@@ -123,7 +123,7 @@ class Reduction:
     def enlarged(self, frame: Frame) -> Frame:
         """A translated frame at full size; they come in the order in which `reduced` gave them."""
         pixels, small = self._waiting.popleft()
-        return replace(frame, pixels=carried(small, frame.pixels, pixels))
+        return replace(frame, pixels=carried(small, frame.pixels, pixels, self._translator.trust))
 
 
 def engine_for(options: ConvertOptions) -> str:

@@ -11,20 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from i2itool.affine import CAUTIOUS, OPEN
 from i2itool.device import resolve_device
 from i2itool.engine.base import Engine
 from i2itool.engine.cache import fingerprint
 from i2itool.engine.ladder import Ladder
 from i2itool.engine.select import Wish
-from i2itool.errors import EngineError, InputError, OutOfMemory
+from i2itool.errors import EngineError, OutOfMemory
 from i2itool.frames import AnyPixels, Levels, Pixels
-from i2itool.networks import multiple_of
+from i2itool.networks import draws_over_input, multiple_of
 from i2itool.networks.steady import Statistics, SteadyGenerator
-from i2itool.options import BatchSize, Direction
+from i2itool.options import BatchSize
 from i2itool.pixels import pad_pixels, padded_size, to_levels, to_network
-from i2itool.preset import Preset, find_preset
-from i2itool.weights import load_network
-from i2itool.work_size import parse_work_size, resized, translate_at, work_size
+from i2itool.work_size import resized, translate_at, work_size
 
 # Under this name in what a conversion keeps for another run.
 _STEPS_DOWN = "steps down for lack of memory"
@@ -58,6 +57,8 @@ class Translator:
         self.batch_size = 1 if batch_size == "auto" else batch_size
         self._ladder = Ladder(network, Wish(engine, precision, device), self.batch_size)
         self._work_px = work_px
+        # In the light that the network adds, when its result is carried to full size.
+        self.trust = OPEN if draws_over_input(network) else CAUTIOUS
         self._device = device
         self._steady: SteadyGenerator | None = None
         self._hardware = ""
@@ -113,7 +114,7 @@ class Translator:
 
         Raises EngineError if the engine or the device cannot be had.
         """
-        return translate_at(self._work_size(*pixels.shape[1:3]), pixels, self._translate)
+        return translate_at(self._work_size(*pixels.shape[1:3]), pixels, self._translate, self.trust)
 
     def translate_steadily(
         self, pixels: NDArray[Levels], shares: Sequence[float], statistics: Statistics | None
@@ -135,7 +136,7 @@ class Translator:
             height, width = at_work.shape[1:3]
             return to_levels(floats, at_work.dtype.type, height=height, width=width)
 
-        translated = translate_at(self._work_size(*pixels.shape[1:3]), pixels, run)
+        translated = translate_at(self._work_size(*pixels.shape[1:3]), pixels, run, self.trust)
         assert remembered is not None
         return translated, remembered
 
@@ -191,64 +192,9 @@ class Translator:
         return to_network(pixels, multiple_of=multiple_of(self._network))
 
 
-class LoadedPreset:
-    """A preset ready to translate pictures; close it after use, it is a context manager.
-
-    preset: what preset.toml says.
-    """
-
-    def __init__(self, preset: Preset) -> None:
-        self.preset = preset
-        self._translators: dict[tuple[str, str], Translator] = {}
-
-    def translate(self, rgb: Pixels, direction: Direction = "a2b", engine: str = "auto") -> Pixels:
-        """Translate a picture (H,W,3 uint8 RGB) or several (N,H,W,3); the same shape comes back.
-
-        Raises InputError for any other array, PresetError if the preset cannot go that way, EngineError if
-        the engine cannot be had.
-        """
-        batch = _checked_batch(rgb)
-        key = (direction, engine)
-        if key not in self._translators:
-            network, work_px = load_network(self.preset, direction), parse_work_size("auto", self.preset)
-            self._translators[key] = Translator(network, engine=engine, work_px=work_px)
-        return self._translators[key].translate(batch).reshape(rgb.shape)
-
-    def close(self) -> None:
-        """Free every engine; a second call does nothing."""
-        for translator in self._translators.values():
-            translator.close()
-        self._translators.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def load_preset(name: str) -> LoadedPreset:
-    """Find a preset by name or path, to translate arrays with; its weights are loaded on first use.
-
-    Raises PresetError if there is none, naming those that there are.
-    """
-    return LoadedPreset(find_preset(name))
-
-
 def _run(engine: Engine, pixels: NDArray[Levels]) -> NDArray[Levels]:
     """Translate pictures of the engine's own size; 16 bits go through floats, which hold them."""
     if pixels.dtype == np.uint8:
         return cast(NDArray[Levels], engine.translate_pixels(cast(Pixels, pixels)))
     height, width = engine.size
     return to_levels(engine(to_network(pixels)), pixels.dtype.type, height=height, width=width)
-
-
-def _checked_batch(rgb: Pixels) -> Pixels:
-    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8:
-        kind = rgb.dtype if isinstance(rgb, np.ndarray) else type(rgb).__name__
-        raise InputError(f"pictures must be arrays of uint8, not {kind}", hint="levels from 0 to 255")
-    if rgb.ndim not in (3, 4) or rgb.shape[-1] != 3 or 0 in rgb.shape:
-        raise InputError(f"pictures must be H,W,3 or N,H,W,3, not {rgb.shape}", hint="RGB, without alpha")
-    return rgb if rgb.ndim == 4 else rgb[None]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from i2itool.affine import apply_affine, fit_affine
+from i2itool.affine import CAUTIOUS, Trust, apply_affine, fit_affine
 from i2itool.errors import OptionError
 from i2itool.frames import Levels
 from i2itool.preset import Preset
@@ -54,6 +54,7 @@ def translate_at(
     size: tuple[int, int],
     pixels: NDArray[Levels],
     translate: Callable[[NDArray[Levels]], NDArray[Levels]],
+    trust: Trust = CAUTIOUS,
 ) -> NDArray[Levels]:
     """Translate pictures at another size, and carry the result to their own; see `i2itool.affine`.
 
@@ -63,15 +64,20 @@ def translate_at(
         return translate(pixels)
     small = resized(pixels, size)
     pairs = zip(small, translate(small), pixels, strict=True)
-    return np.stack([carried(before, after, picture) for before, after, picture in pairs])
+    return np.stack([carried(before, after, picture, trust) for before, after, picture in pairs])
 
 
-def carried(before: NDArray[Levels], after: NDArray[Levels], pixels: NDArray[Levels]) -> NDArray[Levels]:
+def carried(
+    before: NDArray[Levels], after: NDArray[Levels], pixels: NDArray[Levels], trust: Trust = CAUTIOUS
+) -> NDArray[Levels]:
     """What a small picture has become, as one of the size of `pixels`; all H,W,3.
 
     before, after: the small picture and its translation.  pixels: the picture that it was made of.
+    trust: in the light that the network adds.
     """
-    return after if before.shape == pixels.shape else apply_affine(fit_affine(before, after), pixels)
+    if before.shape == pixels.shape:
+        return after
+    return apply_affine(fit_affine(before, after, trust=trust), pixels)
 
 
 def resized(pixels: NDArray[Levels], size: tuple[int, int]) -> NDArray[Levels]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from i2itool.affine import AffineGrid, apply_affine, fit_affine
+from i2itool.affine import CAUTIOUS, OPEN, AffineGrid, apply_affine, fit_affine
 from i2itool.frames import Pixels
 
 Array = NDArray[Any]
@@ -110,3 +110,16 @@ def test_lines_are_enlarged_as_whole_pictures_are() -> None:
     expected = (maps[:, :3] * picture.transpose(2, 0, 1)).sum(1) + 255 * maps[:, 3]
     result = apply_affine(grid, picture).transpose(2, 0, 1)
     assert np.abs(result - expected.clip(0, 255)).max() <= 0.51
+
+
+def test_faint_light_is_kept_of_a_network_that_is_trusted_with_it() -> None:
+    picture = np.full((240, 320, 3), 90, np.uint8)
+    little = small(picture, 4)
+    night = little // 6
+    cv2.circle(night, (40, 30), 3, (40, 36, 30), -1)
+    carried = {
+        trust: int(apply_affine(fit_affine(little, night, trust=trust), picture)[120, 160, 0])
+        for trust in (CAUTIOUS, OPEN)
+    }
+    assert carried[CAUTIOUS] < 25
+    assert carried[OPEN] > 30

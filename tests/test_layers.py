@@ -28,6 +28,7 @@ LAYERS = {
     "i2itool.option_check": 5,
     "i2itool.preview": 5,
     "i2itool.translator": 5,
+    "i2itool.loaded": 6,
     "i2itool.smoothing": 5,
     "i2itool.flicker": 5,
     "i2itool.flicker_plot": 5,

@@ -10,7 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from i2itool.affine import CAUTIOUS, OPEN
 from i2itool.errors import OptionError
+from i2itool.networks import build
 from i2itool.preset import Network, Preset, Training
 from i2itool.translator import Translator
 from i2itool.work_size import parse_work_size, work_size
@@ -84,3 +86,9 @@ def test_what_is_no_larger_is_translated_as_it_is() -> None:
         Translator(Darken(), engine="eager") as full,
     ):
         np.testing.assert_array_equal(small.translate(pixels), full.translate(pixels))
+
+
+def test_what_a_network_draws_over_its_input_is_trusted() -> None:
+    hyper = {"width": 4, "blocks": 1}
+    assert Translator(build("light", **hyper)).trust == OPEN
+    assert Translator(build("resnet", **hyper)).trust == CAUTIOUS

@@ -77,3 +77,8 @@ def _check(name: str, key: str, value: object) -> None:
 def multiple_of(network: nn.Module) -> int:
     """The number of pixels that both sides of a network's input must be a multiple of."""
     return cast(Generator, network).multiple_of
+
+
+def draws_over_input(network: nn.Module) -> bool:
+    """Whether a network's output is its input, changed smoothly, so that its edges are the input's own."""
+    return isinstance(network, LightGenerator)
