@@ -10,8 +10,9 @@ from pathlib import Path
 import av
 from av.stream import Stream
 
+from i2itool.video.course import Course, move, stamp_of
 from i2itool.video.input import PIPE
-from i2itool.video.joints import Plan, Track, plan_of, stamp_of
+from i2itool.video.joints import Plan, plan_of
 
 logger = logging.getLogger("i2itool.video")
 
@@ -25,16 +26,17 @@ class Clock:
     """Moves stamps so that no stream goes back in time, and all stay in step.
 
     Where a stream jumps back, all that is stored behind it, of every stream, is moved by the same length,
-    so that it begins where what was before has ended. A packet of sound, or of whatever else is no video,
+    so that it begins where what was before has ended. A packet whose time is far from that of the one before
+    and of the one behind it is put between them. A packet of sound, or of whatever else is no video,
     that lies a little before the one ahead of it is moved behind that one alone.
-    If there is a jump, the file is read once more to see how its parts go together.
-    is_told: whether jumps are logged.  num_moved: packets moved alone.
+    Before a jump, to and fro, the file is read once more to see which of these it is.
+    is_told: whether jumps are logged.  num_moved: packets of copied streams that lay a little before others.
     """
 
     def __init__(self, path: Path, *, is_told: bool = False) -> None:
         self._path = path
         self._is_told = is_told
-        self._tracks: dict[int, Track] = {}
+        self._courses: dict[int, Course] = {}
         self._last: dict[int, int] = {}
         self._plan: Plan | None = None
         self.num_moved = 0
@@ -52,14 +54,14 @@ class Clock:
         return any(start < joint.latest and joint.earliest <= end for joint in joints)
 
     def _mend(self, packet: av.Packet[Stream]) -> None:
-        track = self._tracks.setdefault(packet.stream.index, Track(packet.stream))
-        if self._plan is None and track.goes_back(packet):
+        course = self._courses.setdefault(packet.stream.index, Course(packet.stream))
+        if self._plan is None and course.is_odd(packet):
             self._plan = plan_of(self._path)
-            if self._is_told and self._plan.joints:
+            if self._is_told:
                 self._tell(self._plan)
-        track.see(packet)
+        course.see(packet)
         if self._plan is not None:
-            _move(packet, self._plan.shift(packet.stream.index, track.num_packets))
+            move(packet, self._plan.shift(packet.stream.index, course.num_packets))
         if packet.stream.type != "video":
             self._put_in_order(packet)
 
@@ -71,17 +73,20 @@ class Clock:
         if last is not None and (stamp < last or (stamp == last and is_sound and tick < _FINE_TICK)):
             # Sound by so much that no container rounds the two to one.
             least = last + (max(1, round(_FINE_TICK / tick)) if is_sound else 0)
-            _move(packet, least - stamp)
+            move(packet, least - stamp)
             self.num_moved, stamp = self.num_moved + 1, least
         self._last[packet.stream.index] = stamp
 
     def _tell(self, plan: Plan) -> None:
-        logger.warning(
-            "%s: its time jumps back, first at %.3f s, and what follows goes on from there; jumps: %d",
-            self._path,
-            plan.joints[0].latest,
-            len(plan.joints),
-        )
+        if plan.joints:
+            logger.warning(
+                "%s: its time jumps back, first at %.3f s, and what follows goes on from there; jumps: %d",
+                self._path,
+                plan.joints[0].latest,
+                len(plan.joints),
+            )
+        if num_astray := sum(map(len, plan.astray.values())):
+            logger.warning("%s: packets whose time is far from their neighbours': %d", self._path, num_astray)
 
 
 class Order:
@@ -112,10 +117,3 @@ class Order:
         elif packet.pts is not None and packet.dts is not None:
             packet.pts = max(packet.pts, packet.dts)
         self._last[stream.index] = ticks
-
-
-def _move(packet: av.Packet[Stream], ticks: int) -> None:
-    if packet.pts is not None:
-        packet.pts += ticks
-    if packet.dts is not None:
-        packet.dts += ticks

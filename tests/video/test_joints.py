@@ -125,18 +125,46 @@ def set_time_of_cluster(path: Path, index: int, milliseconds: int) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.parametrize(("kind", "index"), [("video", 30), ("audio", 60)])
+@pytest.mark.parametrize("milliseconds", [20_000, -900])
+def test_a_single_packet_that_is_astray_is_put_between_its_neighbours(
+    kind: str,
+    index: int,
+    milliseconds: int,
+    make_clip: MakeClip,
+    convert_as_it_is: Convert,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = recording(make_clip, "clip.mkv", num_frames=40, options={"bf": "0", "preset": "ultrafast"})
+    whole = times(source)
+    move_block(source, kind, index, milliseconds)
+    target = convert_as_it_is(source)
+    new = times(target)
+    for name, old in whole.items():
+        assert len(new[name]) == len(old), name
+        assert all(abs(a - b) <= _TICK for a, b in zip(sorted(new[name]), old, strict=True)), name
+    assert "packets whose time is far from their neighbours': 1" in caplog.text
+    assert verify(source, target).is_same
+
+
+def move_block(path: Path, kind: str, index: int, milliseconds: int) -> None:
+    """Damage the stamp of a block, which lies before its flags and counts from that of the cluster."""
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(**{kind: 0}) if packet.size]
+    data = bytearray(path.read_bytes())
+    place = data.index(packets[index]) - 3
+    stamp = int.from_bytes(data[place : place + 2], "big", signed=True) + milliseconds
+    data[place : place + 2] = stamp.to_bytes(2, "big", signed=True)
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize("suffix", [".ts", ".mp4", ".mkv", ".avi"])
 def test_sound_that_steps_back_a_little_is_moved_alone(
     suffix: str, make_clip: MakeClip, convert_as_it_is: Convert, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = recording(make_clip, "clip.mkv", options={"bf": "0", "preset": "ultrafast"})
-    data = bytearray(source.read_bytes())
     sounds = contents(source)
-    # The stamp of a block lies before its flags, in milliseconds from that of the cluster.
-    place = data.index(sounds[20]) - 3
-    stamp = int.from_bytes(data[place : place + 2], "big", signed=True) - 50
-    data[place : place + 2] = stamp.to_bytes(2, "big", signed=True)
-    source.write_bytes(data)
+    move_block(source, "audio", 20, -50)
     target = convert_as_it_is(source, f"out{suffix}", drop_unsupported=True)
     assert len(contents(target)) == len(sounds)
     assert len(times(target)["video"]) == 25
