@@ -83,13 +83,14 @@ class PlainCycleGan:
             **{name: PlainGenerator(width, blocks) for name in ("G_A", "G_B")},
             **{name: PlainCritic(critic_width) for name in ("D_A", "D_B")},
         }
-        pairs = (("G_A", "G_B"), ("D_A", "D_B"))
-        self._adam_g, self._adam_d = (
-            optim.Adam(
-                itertools.chain(*(self.networks[name].parameters() for name in pair)), 2e-4, (0.5, 0.999)
+        self.optimisers = {
+            kind: optim.Adam(
+                itertools.chain(*(self.networks[f"{kind}_{side}"].parameters() for side in "AB")),
+                2e-4,
+                (0.5, 0.999),
             )
-            for pair in pairs
-        )
+            for kind in "GD"
+        }
 
     def step(self, real_a: Tensor, real_b: Tensor) -> dict[str, float]:
         """One update of the generators, then one of each critic; N,3,H,W each. Returns the losses by name."""
@@ -105,17 +106,17 @@ class PlainCycleGan:
             "idt_A": (g_a(real_b) - real_b).abs().mean(),
             "idt_B": (g_b(real_a) - real_a).abs().mean(),
         }
-        self._adam_g.zero_grad()
+        self.optimisers["G"].zero_grad()
         total = losses["G_A"] + losses["G_B"] + 10 * (losses["cycle_A"] + losses["cycle_B"])
         (total + 5 * (losses["idt_A"] + losses["idt_B"])).backward()
-        self._adam_g.step()
+        self.optimisers["G"].step()
 
-        self._adam_d.zero_grad()
+        self.optimisers["D"].zero_grad()
         for name, critic, real, fake in (("D_A", d_a, real_b, fake_b), ("D_B", d_b, real_a, fake_a)):
             critic.requires_grad_(True)
             losses[name] = 0.5 * (((critic(real) - 1) ** 2).mean() + (critic(fake.detach()) ** 2).mean())
             losses[name].backward()
-        self._adam_d.step()
+        self.optimisers["D"].step()
         return {name: loss.item() for name, loss in losses.items()}
 
 

@@ -21,8 +21,6 @@ from benchmarks.plain_cyclegan import PlainCycleGan, copy_weights
 Losses = dict[str, float]
 Step = Callable[[Batch], Losses]
 PLAIN = "plain fp32"
-# After so many equal steps losses are compared, as far as there are as many.
-LOOKS = (1, 5, 10, 20, 50, 100, 200)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,19 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sizes", nargs="*", type=int, default=[128, 256])
     parser.add_argument("--turns", type=int, default=5, help="timed steps of each")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--drift-steps", type=int, default=50, help="equal steps, for how far losses part")
-    parser.add_argument("--drift-px", type=int, default=128)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print medians and ratios, ResNet-9 and critics of width 64, batch 1; then how far the losses part."""
+    """Print medians and ratios, ResNet-9 and critics of width 64, batch 1."""
     torch.set_num_threads(arguments.threads)
-    if arguments.sizes:
-        print("px    what        s a step   times as fast")
+    print("px    what        s a step   times as fast")
     for px in arguments.sizes:
         print_speed(px, arguments.turns)
-    if arguments.drift_steps:
-        print_drift(arguments.drift_px, arguments.drift_steps)
 
 
 def print_speed(px: int, turns: int) -> None:
@@ -62,38 +55,9 @@ def print_speed(px: int, turns: int) -> None:
         print(f"{px:<5} {name:11} {median:8.3f} {plain / median:15.2f}", flush=True)
 
 
-def print_drift(px: int, count: int) -> None:
-    """Print how far equal steps lead away from the plain ones: the objective, and the worst single loss.
-
-    Beside the trainer's steps stand controls, the plain step itself with other rounding: what they part by
-    is what training makes of rounding, and no error of anybody's.
-    """
-    steps = make_steps(px) | make_controls()
-    print(f"away from the plain formulation at {px} px, in %: the objective (the loss that is farthest)")
-    print("steps  " + "".join(f"{name:>24}" for name in steps if name != PLAIN))
-    for index in range(count):
-        batch = random_batch(px, seed=index)
-        losses = {name: step(batch) for name, step in steps.items()}
-        if index + 1 in LOOKS or index + 1 == count:
-            parted = [away(values, losses[PLAIN]) for name, values in losses.items() if name != PLAIN]
-            print(f"{index + 1:<7}" + "".join(f"{text:>24}" for text in parted), flush=True)
-
-
-def away(losses: Losses, plain: Losses) -> str:
-    """By how many percent losses differ from the plain ones: their objective, then the farthest loss."""
-    whole = 100 * abs(objective(losses) / objective(plain) - 1)
-    return f"{whole:.4f} ({max(100 * abs(losses[name] / plain[name] - 1) for name in losses):.3f})"
-
-
-def objective(losses: Losses) -> float:
-    """What the generators minimise."""
-    gan, cycle, identity = (losses[f"{kind}_A"] + losses[f"{kind}_B"] for kind in ("G", "cycle", "idt"))
-    return gan + 10 * cycle + 5 * identity
-
-
 def make_steps(px: int) -> dict[str, Step]:
     """The plain step and the trainer's in its precisions, all from the same weights."""
-    plain = make_plain()
+    plain = make_plain(0, make_recipe(px, "fp32"))
     steps: dict[str, Step] = {PLAIN: lambda batch: plain.step(batch.a, batch.b)}
     for precision in ("fp32", "bf16"):
         task = CycleGanTask(make_recipe(px, precision), torch.device("cpu"))
@@ -102,35 +66,19 @@ def make_steps(px: int) -> dict[str, Step]:
     return steps
 
 
-def make_controls() -> dict[str, Step]:
-    """The plain step with other rounding: other kernels; weights that differ in the last of their bits."""
-    other, nudged = make_plain(), make_plain()
-    with torch.no_grad():
-        for weights in (w for network in nudged.networks.values() for w in network.parameters()):
-            weights.copy_(torch.nextafter(weights, torch.full_like(weights, torch.inf)))
-
-    def with_other_kernels(batch: Batch) -> Losses:
-        with torch.backends.mkldnn.flags(enabled=False):
-            return other.step(batch.a, batch.b)
-
-    return {
-        "plain, other kernels": with_other_kernels,
-        "plain, last bit": lambda batch: nudged.step(batch.a, batch.b),
-    }
-
-
-def make_plain() -> PlainCycleGan:
-    """The plain networks, with the same weights each time: those that the trainer begins with."""
-    torch.manual_seed(0)
-    plain = PlainCycleGan(width=64, blocks=9, critic_width=64)
-    copy_weights(CycleGanTask(make_recipe(256, "fp32"), torch.device("cpu")).networks, plain.networks)
+def make_plain(seed: int, config: TrainConfig) -> PlainCycleGan:
+    """The plain networks, with the same weights for the same seed: those that the trainer begins with."""
+    torch.manual_seed(seed)
+    plain = PlainCycleGan(**config.generator.hyper, critic_width=config.critic.width)
+    copy_weights(CycleGanTask(config, torch.device("cpu")).networks, plain.networks)
     return plain
 
 
-def make_recipe(px: int, precision: str) -> TrainConfig:
+def make_recipe(px: int, precision: str, *, width: int = 64, blocks: int = 9) -> TrainConfig:
     """CycleGAN as it comes, at `px` pixels."""
     flags = {"name": "speed", "domain_a": "a", "domain_b": "b", "steps": 1000, "crop_px": px}
-    return make_config({}, flags | {"precision": precision})
+    networks = {"generator": {"hyper": {"width": width, "blocks": blocks}}, "critic": {"width": width}}
+    return make_config({}, flags | networks | {"precision": precision})
 
 
 def random_batch(px: int, *, seed: int) -> Batch:

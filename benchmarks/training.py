@@ -1,6 +1,7 @@
-"""Figures of the trainer: how fast a step is, what kills cost, what methods and their parts reach.
+"""Figures of the trainer: a step's speed, and its likeness to a plain one; kills; methods and their parts.
 
 python -m benchmarks.training speed
+python -m benchmarks.training drift --double
 python -m benchmarks.training quality DATA --results results.jsonl --work runs/quality
 """
 
@@ -8,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import ablations, kills, step_speed
+from benchmarks import ablations, kills, step_drift, step_speed
 
-COMMANDS = {"speed": step_speed, "kills": kills, "quality": ablations}
+COMMANDS = {"speed": step_speed, "drift": step_drift, "kills": kills, "quality": ablations}
 
 
 def main() -> None:
