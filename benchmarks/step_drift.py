@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--double", action="store_true", help="in float64 instead of float32 and bfloat16")
     parser.add_argument("--rate", type=float, default=2e-4, help="Adam's, in all")
+    parser.add_argument("--eps", type=float, default=1e-8, help="Adam's, in all")
     parser.add_argument("--width", type=int, default=64, help="of the first layers of all networks")
     parser.add_argument("--blocks", type=int, default=9)
     parser.add_argument("--threads", type=int, default=1)
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     for seed in range(arguments.seeds):
         make = make_double if arguments.double else make_single
         config = make_recipe(arguments.px, "fp32", width=arguments.width, blocks=arguments.blocks)
-        steps = make(config, seed, arguments.rate)
+        steps = make(config, seed, {"lr": arguments.rate, "eps": arguments.eps})
         for done in range(1, arguments.steps + 1):
             batch = random_batch(arguments.px, seed=1000 * seed + done)
             losses = {name: step(batch) for name, step in steps.items()}
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"step {done:<4} {name:22} {spread(values)}")
 
 
-def make_single(config: TrainConfig, seed: int, rate: float) -> dict[str, Step]:
+def make_single(config: TrainConfig, seed: int, adam: dict[str, float]) -> dict[str, Step]:
     """The plain step, the trainer's in its precisions and the controls, all from the same weights."""
     plain, other, nudged = (make_plain(seed, config) for _ in range(3))
     moved(nudged)
@@ -68,7 +69,7 @@ def make_single(config: TrainConfig, seed: int, rate: float) -> dict[str, Step]:
     for task in tasks.values():
         copy_weights(plain.networks, task.networks)
     for formulation in (plain, other, nudged, *tasks.values()):
-        set_rate(formulation, rate)
+        set_adam(formulation, adam)
 
     def with_other_kernels(batch: Batch) -> Losses:
         with torch.backends.mkldnn.flags(enabled=False):
@@ -82,13 +83,13 @@ def make_single(config: TrainConfig, seed: int, rate: float) -> dict[str, Step]:
     }
 
 
-def make_double(config: TrainConfig, seed: int, rate: float) -> dict[str, Step]:
+def make_double(config: TrainConfig, seed: int, adam: dict[str, float]) -> dict[str, Step]:
     """The plain step, the trainer's and a control, in float64 and from the same weights."""
     plain, nudged = make_plain(seed, config), make_plain(seed, config)
     ours = CycleGanTask(config, CPU)
     copy_weights(plain.networks, ours.networks)
     for formulation in (plain, nudged, ours):
-        set_rate(formulation, rate)
+        set_adam(formulation, adam)
     averages = {name: average.network for name, average in ours.averages.items()}
     for networks in (plain.networks, nudged.networks, ours.networks, averages):
         for network in networks.values():
@@ -106,11 +107,11 @@ def _doubled(step: Step, batch: Batch) -> Losses:
     return step(Batch(batch.a.double(), batch.b.double()))
 
 
-def set_rate(formulation: PlainCycleGan | CycleGanTask, rate: float) -> None:
-    """Another learning rate, for both optimisers."""
+def set_adam(formulation: PlainCycleGan | CycleGanTask, adam: dict[str, float]) -> None:
+    """Give both optimisers other settings, by PyTorch's names."""
     for optimiser in formulation.optimisers.values():
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group.update(adam)
 
 
 def moved(plain: PlainCycleGan) -> None:
