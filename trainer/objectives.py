@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Table(BaseModel):
@@ -95,3 +95,9 @@ class AdaptRecipe(_Weights):
     names_translated: Ramp = Ramp(start=0, end=0)
     classes: tuple[str, ...] = Field(default=(), strict=False)  # a list, in a file
     invert: Literal["neither", "source", "target", "both"] = "neither"
+
+    @field_validator("invert", mode="before")
+    @classmethod
+    def _once_it_was_the_target_or_not(cls, value: Any) -> Any:
+        """Runs that were begun before it had a name go on."""
+        return ("target" if value else "neither") if isinstance(value, bool) else value

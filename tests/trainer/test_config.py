@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from i2itool.trainer.config import make_config, read_train_toml
+from i2itool.trainer.config import TrainConfig, make_config, read_train_toml
 from i2itool.trainer.objectives import Ramp
 
 from i2itool.cli import main
@@ -89,6 +90,14 @@ def test_a_flag_that_cannot_be_is_named_with_its_value(
     result = CliRunner().invoke(main, ["train", *folders, "--name", "x", "--dry-run", "--steps", "1", *flags])
     assert result.exit_code == 2
     assert re.search(problem, result.stderr)
+
+
+def test_a_run_of_a_version_that_inverted_the_target_or_not_goes_on() -> None:
+    now = make_config({}, BASE)
+    for before, after in ((False, "neither"), (True, "target")):
+        recipe = now.model_dump(mode="json")
+        recipe["adapt"]["invert"] = before
+        assert TrainConfig.model_validate_json(json.dumps(recipe)).adapt.invert == after
 
 
 def test_a_train_toml_that_cannot_be_read_is_an_input_error(tmp_path: Path) -> None:
