@@ -55,13 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photos", type=Path, help="folder of photos, for the patches of MNIST-M")
     parser.add_argument("--results", type=Path, required=True, help="JSON lines, one a run; appended to")
     parser.add_argument("--work", type=Path, required=True, help="folder for the digits and the runs")
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--batch-size", type=int, default=32, help="the authors': 64")
-    parser.add_argument("--width", type=int, default=16, help="of the VAEs; the authors': 96")
+    parser.add_argument("--steps", type=int, default=4000, help="the authors': 200000")
+    parser.add_argument("--batch-size", type=int, default=8, help="the authors': 64")
+    parser.add_argument("--width", type=int, default=12, help="of the VAEs; the authors': 96")
     parser.add_argument("--critic-width", type=int, default=16, help="the authors': 64")
     parser.add_argument("--rate", type=float, default=1e-3, help="the authors': 2e-4")
     parser.add_argument(
-        "--rise", type=float, default=0.5, help="share of the run in which the adversarial weight grows"
+        "--rise", type=float, default=0.3, help="share of the run in which the adversarial weight grows"
     )
     parser.add_argument("--names-translated", type=float, default=0.0, help="not in the paper")
     parser.add_argument("--ema", type=float, default=0.99, help="decay of the averaged weights")
