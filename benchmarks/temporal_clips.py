@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2itool.frames import Frame, Pixels
+from i2itool.loaded import load_preset
 from i2itool.networks import multiple_of
 from i2itool.networks.steady import SteadyGenerator
 from i2itool.pixels import to_network, to_pixels
 from i2itool.preset import find_preset
 from i2itool.temporal.stream import open_smoothing
 from i2itool.temporal.tracking import track_all
-from i2itool.translator import load_preset
 from i2itool.video.reader import VideoReader
 from i2itool.weights import load_network
 

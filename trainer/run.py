@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,14 +58,22 @@ class RunFolder:
     def alone(self) -> Iterator[None]:
         """Hold the right to this run until the block ends.
 
-        Raises BeingWritten if another process holds it, OutputError if the folder cannot be made.
+        A refused run leaves no empty folder behind. Raises BeingWritten if another process holds it,
+        OutputError if the folder cannot be made.
         """
+        parent = self.path.parent
+        is_new = not parent.exists()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"cannot make {self.path.parent}: {error.strerror}") from error
-        with exclusive(self.path):
-            yield
+            raise OutputError(f"cannot make {parent}: {error.strerror}") from error
+        try:
+            with exclusive(self.path):
+                yield
+        finally:
+            if is_new:
+                with suppress(OSError):
+                    parent.rmdir()
 
     def open(self, config: TrainConfig) -> None:
         """Make the folder, or make sure that the run in it has this recipe, but for what may change.

@@ -68,7 +68,7 @@ def test_the_picture_feels_what_the_features_say(weights: Path) -> None:
     torch.manual_seed(2)
     jury = add_feature_critics({"D": Silent()}, str(weights), CPU)["D"]
     picture = torch.rand(1, 3, 64, 64).requires_grad_(True)
-    torch.stack([scores.mean() for scores in jury(picture)]).sum().backward()
+    torch.stack([scores.mean() for scores in jury(picture)]).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     assert picture.grad is not None
     assert (picture.grad.abs() > 0).float().mean() > 0.9
 
