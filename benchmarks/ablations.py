@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from i2itool.trainer.config import TrainConfig, make_config
 from i2itool.trainer.data import Batch, open_data
@@ -26,6 +27,8 @@ from benchmarks import results
 from benchmarks.results import Line, spread
 from i2itool.console import PlainReporter, SilentReporter
 from i2itool.evaluation import PairedScores, evaluate
+from i2itool.metrics.paired import map_accuracy, psnr, ssim
+from i2itool.pictures import list_pictures, read_picture
 from i2itool.preset import read_preset
 from i2itool.translator import Translator
 from i2itool.weights import load_network
@@ -92,6 +95,20 @@ def run(arguments: argparse.Namespace) -> None:
     print_table(
         [line for line in results.read(arguments.results) if budget(arguments).items() <= line.items()]
     )
+    print(
+        "one colour for all             " + "".join(f"{score:<16.3f}" for score in one_colour(arguments.data))
+    )
+
+
+def one_colour(data: Path) -> tuple[float, float, float]:
+    """PSNR, map accuracy and SSIM of the mean colour of trainB everywhere: what anybody has for nothing."""
+    pictures = [read_picture(path) for path in list_pictures(data / "trainB")]
+    colour = np.mean([picture.mean((0, 1)) for picture in pictures], axis=0).round().astype(np.uint8)
+    truths = [read_picture(path) for path in list_pictures(data / "testB")]
+    flat = [np.broadcast_to(colour, truth.shape) for truth in truths]
+    pairs = list(zip(flat, truths, strict=True))
+    psnrs, accuracies, likenesses = ([score(*pair) for pair in pairs] for score in (psnr, map_accuracy, ssim))
+    return float(np.mean(psnrs)), float(np.mean(accuracies)), float(np.mean(likenesses))
 
 
 def budget(arguments: argparse.Namespace) -> Table:
@@ -173,9 +190,9 @@ def print_table(lines: list[Line]) -> None:
     for variant in VARIANTS:
         found = [line for line in lines if line["variant"] == variant]
         if found:
-            psnr, accuracy, ssim = (spread(found, name) for name in ("psnr", "map_accuracy", "ssim"))
+            scores = [spread(found, name) for name in ("psnr", "map_accuracy", "ssim")]
             seconds = statistics.mean(line["processor_seconds"] for line in found)
-            print(f"{variant:22} {len(found):6}  {psnr:14} {accuracy:15} {ssim:15} {seconds:8.0f}")
+            print(f"{variant:22} {len(found):6}  {scores[0]:14} {scores[1]:15} {scores[2]:15} {seconds:8.0f}")
     for line in lines[:1]:
         nothing = [line[f"identity_{name}"] for name in ("psnr", "map_accuracy", "ssim")]
         print("doing nothing                  " + "".join(f"{value:<16.3f}" for value in nothing))
