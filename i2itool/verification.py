@@ -135,7 +135,8 @@ def _compare(before: Inventory, after: Inventory) -> Iterator[Check]:
     flags = [item.video_disposition | Disposition.default for item in (before, after)]
     yield compare_dispositions("video: dispositions", *flags)
     tags = before.video_metadata, after.video_metadata
-    yield compare_tags("video: tags", *tags, without=KEYS_OF_FILES)
+    # Transparency is dropped, with a word; a tag that tells of it would be false.
+    yield compare_tags("video: tags", *tags, without=(*KEYS_OF_FILES, "alpha_mode"))
     yield from compare_tracks(before.tracks, after.tracks)
     yield compare_chapters(before.chapters, after.chapters)
     yield _compare_time_codes(before, after)

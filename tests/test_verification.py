@@ -123,6 +123,7 @@ def test_times_that_a_container_rounds_are_the_same(make_clip: MakeClip) -> None
         ("turned.mp4", {"rotation": 90, "aspect": Fraction(4, 3)}),
         ("constant.ts", {"pts": range(35, 47), "audio_languages": ["eng"], "audio_start": 67200}),
         ("constant.webm", {"codec": "libvpx-vp9", "options": {"crf": "30", "cpu-used": "8"}}),
+        ("transparent.webm", {"codec": "libvpx-vp9", "pixel_format": "yuva420p", "options": {}}),
     ],
 )
 def test_a_conversion_of_ours_passes(

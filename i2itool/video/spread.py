@@ -28,6 +28,8 @@ def spread_frames(reader: VideoReader, window: Window, count: int) -> Iterator[F
     Raises InputError if neither the file nor the window tells where it ends, or if nothing lies within.
     """
     start, end = _range(reader, window)
+    # Each costs a seek: more than there are would only find the same again.
+    count = min(count, reader.info.num_frames or count)
     last_pts = None
     for i in range(count):
         frame = reader.shown_at(start + (end - start) * Fraction(2 * i + 1, 2 * count))

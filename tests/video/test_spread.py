@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from i2itool.errors import InputError
+from i2itool.frames import Frame
 from i2itool.options import ConvertOptions
 from i2itool.pictures import write_picture
 from i2itool.video.input import PIPE
@@ -25,6 +27,19 @@ def test_pictures_lie_in_the_middle_of_equal_parts(make_clip: MakeClip) -> None:
     sample = sample_pixels(clip, ConvertOptions(), 3)
     np.testing.assert_array_equal(sample, np.stack([frames[2], frames[6], frames[10]]))
     np.testing.assert_array_equal(sample, sample_pixels(clip, ConvertOptions(), 3))
+
+
+def test_more_than_there_are_are_not_looked_for(make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_for = []
+    find = VideoReader.shown_at
+
+    def counted(reader: VideoReader, seconds: Fraction) -> Frame:
+        looked_for.append(seconds)
+        return find(reader, seconds)
+
+    monkeypatch.setattr(VideoReader, "shown_at", counted)
+    assert len(sample_pixels(make_clip("clip.mp4", pts=range(12)), ConvertOptions(), 1000)) == 12
+    assert len(looked_for) == 12
 
 
 def test_trim_leaves_its_part(make_clip: MakeClip) -> None:
