@@ -144,7 +144,7 @@ def train_and_score(
     """Scores of A to B on the test pairs, and the processor time that this process spent on training."""
     config = make_recipe(variant, seed, steps)
     data = open_data((arguments.data / "trainA", arguments.data / "trainB"), config)
-    folder = RunFolder(arguments.work / f"{variant}-{seed}".replace(", ", "-").replace(" ", "-"))
+    folder = RunFolder(arguments.work / results.slug(f"{variant}-{seed}"))
     began = time.process_time()
     fit(config, data, folder, device=torch.device("cpu"), reporter=PlainReporter())
     seconds = time.process_time() - began

@@ -4,14 +4,13 @@
 
 TRAIN holds trainA and trainB, HELD_OUT and CAMERAS testA and testB; the names of CAMERAS' pictures begin with
 the camera's. Each generator is trained by the recipe of `day2night`, but shorter. KID is that of HELD_OUT,
-PSNR that of CAMERAS, to the camera's own B. A result is written to FOLDER as soon as its run ends, and a run
-that was stopped goes on.
+PSNR that of CAMERAS, to the camera's own B. A result is written to FOLDER/results.jsonl as soon as
+its run ends, and a run that was stopped goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
@@ -19,11 +18,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from i2itool.trainer.config import TrainConfig, make_config
+from i2itool.trainer.config import TrainConfig, make_config, read_train_toml
 from i2itool.trainer.data import open_data
 from i2itool.trainer.fit import fit
 from i2itool.trainer.run import RunFolder
 
+from benchmarks import results
 from benchmarks.preset_scores import judges_of, medians, paired_psnr, read_pictures, translations
 from i2itool.console import PlainReporter
 from i2itool.metrics.kid import kernel_distance
@@ -43,6 +43,7 @@ GENERATORS: dict[str, Table] = {
     "resnet, width 16, 6 blocks": {"width": 16, "blocks": 6, "upsample": "resize"},
     "resnet, width 32, 6 blocks": {"width": 32, "blocks": 6, "upsample": "resize"},
 }
+RECIPE = Path(__file__).parents[1] / "presets" / "day2night" / "train.toml"
 # What the network sees of a video of 16:9.
 FRAME = (256, 456)
 TIMED_FRAMES = 11
@@ -60,18 +61,18 @@ def main() -> None:
     parser.add_argument("--only", choices=GENERATORS, nargs="+", default=list(GENERATORS))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    lines = []
+    written = arguments.work / "results.jsonl"
     for name in arguments.only:
-        result = arguments.work / f"{name.replace(', ', '-').replace(' ', '-')}.json"
-        if not result.exists():
-            found = train_and_score(arguments, name, result.with_suffix(""))
-            result.write_text(json.dumps(found), encoding="utf-8")
-        lines.append(line(name, json.loads(result.read_text(encoding="utf-8"))))
+        key = {"generator": name, "steps": arguments.steps}
+        if not results.has(written, key):
+            folder = arguments.work / f"{results.slug(name)}-{arguments.steps}"
+            results.append(written, key | train_and_score(arguments, name, folder))
+    lines = [line(found) for found in results.read(written) if found["steps"] == arguments.steps]
     print("| generator | KID | by the second judge | PSNR, dB | CPU ms a frame | CPU s a step |")
     print("|---|---|---|---|---|---|", *lines, sep="\n")
 
 
-def train_and_score(arguments: argparse.Namespace, name: str, folder: Path) -> dict[str, Any]:
+def train_and_score(arguments: argparse.Namespace, name: str, folder: Path) -> results.Line:
     """KID by each judge, PSNR, and processor seconds of a step; of a frame in milliseconds."""
     config = make_recipe(name, arguments.features, arguments.steps)
     data = open_data((arguments.train / "trainA", arguments.train / "trainB"), config)
@@ -95,21 +96,12 @@ def train_and_score(arguments: argparse.Namespace, name: str, folder: Path) -> d
 
 def make_recipe(name: str, features: Path, steps: int) -> TrainConfig:
     """The recipe of the preset `day2night`, for one of the generators."""
-    common: Table = {
-        "method": "cyclegan",
-        "name": "generator",
-        "domain_a": "day",
-        "domain_b": "night",
-        "steps": steps,
-        "load_px": 256,
-        "crop_px": 192,
-        "precision": "bf16",
-        "critic": {"width": 32, "depth": 3, "features": str(features)},
-        "cyclegan": {"cycle": {"start": 5, "end": 2}, "identity": 0},
-        "adam": {"rate": 3e-4, "constant": 0.5},
-        "ema": 0.99,
-    }
-    return make_config(common, {"generator": {"name": name.split(",")[0], "hyper": GENERATORS[name]}})
+    table = read_train_toml(RECIPE)
+    del table["features"], table["eval_every"], table["metric"]
+    # Averaged over a hundred steps: a thousand would hold too much of the start of so short a run.
+    own: Table = {"name": "generator", "steps": steps, "ema": 0.99, "critic": {"features": str(features)}}
+    table["generator"] = {"name": name.split(",")[0], "hyper": GENERATORS[name]}
+    return make_config(table, own)
 
 
 def milliseconds(name: str) -> float:
@@ -126,11 +118,11 @@ def milliseconds(name: str) -> float:
     return 1000 * statistics.median(taken)
 
 
-def line(name: str, found: dict[str, Any]) -> str:
+def line(found: results.Line) -> str:
     """A line of the table."""
     distances = [f"{mean:.3f} +- {deviation:.3f}" for mean, deviation in found["kid"]] + [""]
     return (
-        f"| {name} | {distances[0]} | {distances[1]} | {found['psnr']:.2f} "
+        f"| {found['generator']} | {distances[0]} | {distances[1]} | {found['psnr']:.2f} "
         f"| {found['frame_ms']:.0f} | {found['step_s']:.2f} |"
     )
 

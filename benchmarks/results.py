@@ -28,6 +28,11 @@ def has(path: Path, key: Line) -> bool:
     return any(key.items() <= line.items() for line in read(path))
 
 
+def slug(name: str) -> str:
+    """A variant's name as a folder's."""
+    return name.replace(", ", "-").replace(" ", "-")
+
+
 def spread(lines: list[Line], name: str, *, digits: int = 3) -> str:
     """Mean and deviation of a score; the score alone of one run."""
     values: list[float] = [line[name] for line in lines]
