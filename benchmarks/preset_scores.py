@@ -23,8 +23,7 @@ import numpy as np
 
 from benchmarks.second_judge import SecondJudge
 from i2itool.frames import Pixels
-from i2itool.importers.checkpoint import read_checkpoint
-from i2itool.metrics.features import Features, extract_features, load_feature_network
+from i2itool.metrics.features import Features, extract_features, read_feature_network
 from i2itool.metrics.kid import Distance, kernel_distance
 from i2itool.metrics.paired import luma_correlation, psnr
 from i2itool.pictures import list_pictures, read_picture
@@ -93,8 +92,7 @@ def _camera(path: Path) -> str:
 
 def judges_of(features: Path, second: Path | None) -> list[Judge]:
     """MobileNetV2, and EfficientNet-Lite0 if there is a file of it."""
-    (tensors,) = read_checkpoint(features).values()
-    first: Judge = partial(extract_features, load_feature_network(tensors))
+    first: Judge = partial(extract_features, read_feature_network(tensors))
     return [first] if second is None else [first, SecondJudge(second).features]
 
 

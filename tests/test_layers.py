@@ -54,6 +54,7 @@ LAYERS = {
     "i2itool.video": 4,
     "i2itool.temporal": 4,
     "i2itool.importers": 4,
+    "i2itool.importers.checkpoint": 3,
     "i2itool.metrics": 4,
     "i2itool.trainer.cyclegan": 5,
     "i2itool.trainer.unit": 5,
@@ -139,8 +140,6 @@ TRAINER_USES = (
     "i2itool.console",
     "i2itool.device",
     "i2itool.options",
-    # The feature network of KID comes in a file of others.
-    "i2itool.importers.checkpoint",
     # A student's teacher works as in a conversion.
     "i2itool.translator",
     "i2itool.work_size",

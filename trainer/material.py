@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from i2itool.importers.checkpoint import read_checkpoint
-from i2itool.metrics.features import load_feature_network
+from i2itool.metrics.features import read_feature_network
 
 from .config import TrainConfig
 from .data import HELD_OUT_LAYOUTS, PictureFolder, UnpairedData, find_folders, open_data, read_both
@@ -37,9 +36,6 @@ def _look_at_both(a: PictureFolder, b: PictureFolder) -> None:
 
 def open_held_out(root: Path, features: Path | None, config: TrainConfig) -> Holdout:
     """The held-out pictures below ROOT, and the feature network in the file `features`, if there is one."""
-    network = None
-    if features is not None:
-        (tensors,) = read_checkpoint(features).values()
-        network = load_feature_network(tensors)
+    network = read_feature_network(features) if features is not None else None
     folders = find_folders(root, None, HELD_OUT_LAYOUTS)
     return open_holdout(folders, config.metric, load_px=config.load_px, features=network)

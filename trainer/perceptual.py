@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from i2itool.importers.checkpoint import read_checkpoint
-from i2itool.metrics.features import DEVIATION, MEAN, load_feature_network
+from i2itool.metrics.features import DEVIATION, MEAN, read_feature_network
 
 # Layers of MobileNetV2 at a half, a quarter, an eighth and a sixteenth of the size.
 _LAYERS = (1, 3, 6, 10)
@@ -28,8 +27,7 @@ class FeaturePyramid(nn.Module):
         layers: numbers of the layers that are heard, in rising order.
         """
         super().__init__()
-        (tensors,) = read_checkpoint(weights).values()
-        network = load_feature_network(tensors)
+        network = read_feature_network(weights)
         self.layers = nn.ModuleList(list(network.features)[: layers[-1] + 1])
         self._heard = tuple(layers)
         for name, values in (("mean", MEAN), ("deviation", DEVIATION)):

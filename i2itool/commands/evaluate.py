@@ -59,8 +59,7 @@ def command(
     """
     from i2itool.console import open_reporter
     from i2itool.evaluation import evaluate
-    from i2itool.importers.checkpoint import read_checkpoint
-    from i2itool.metrics.features import load_feature_network
+    from i2itool.metrics.features import read_feature_network
     from i2itool.preset import find_preset
     from i2itool.translator import Translator
     from i2itool.weights import load_network
@@ -68,10 +67,7 @@ def command(
 
     found = find_preset(preset)
     network, work_px = load_network(found, direction), parse_work_size(work_size, found)
-    extractor = None
-    if features is not None:
-        (tensors,) = read_checkpoint(features).values()
-        extractor = load_feature_network(tensors)
+    extractor = read_feature_network(features) if features is not None else None
     with Translator(network, engine=engine, work_px=work_px) as translator:
         scores = evaluate(
             translator,

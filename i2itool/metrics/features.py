@@ -6,6 +6,7 @@ Its weights are not shipped; the file of torchvision (ImageNet) fits by name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from i2itool.errors import InputError
 from i2itool.frames import Pixels
+from i2itool.importers.checkpoint import read_checkpoint
 
 Features = NDArray[np.float64]
 
@@ -83,6 +85,12 @@ class MobileNetV2(nn.Module):
         """x: N,3,H,W RGB, normalised by the ImageNet mean and deviation."""
         output: Tensor = self.features(x).mean((2, 3))
         return output
+
+
+def read_feature_network(file: Path) -> MobileNetV2:
+    """Make the network from a file of weights; raises InputError for one that holds none of it."""
+    (tensors,) = read_checkpoint(file).values()
+    return load_feature_network(tensors)
 
 
 def load_feature_network(tensors: Mapping[str, Tensor]) -> MobileNetV2:
