@@ -92,7 +92,7 @@ def _camera(path: Path) -> str:
 
 def judges_of(features: Path, second: Path | None) -> list[Judge]:
     """MobileNetV2, and EfficientNet-Lite0 if there is a file of it."""
-    first: Judge = partial(extract_features, read_feature_network(tensors))
+    first: Judge = partial(extract_features, read_feature_network(features))
     return [first] if second is None else [first, SecondJudge(second).features]
 
 
