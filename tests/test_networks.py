@@ -247,24 +247,27 @@ def test_a_light_generator_leaves_no_pattern_of_its_folding(factor: int, head: s
     assert energy_at_period(added) < energy_at_period(unsmoothed) / 200
 
 
+def light_without_heads(*, gain: bool) -> nn.Module:
+    """A light generator whose heads are zero."""
+    network = build("light", factor=4, width=8, blocks=1, gain=gain).eval()
+    for name, parameter in network.named_parameters():
+        if "head" in name:
+            nn.init.zeros_(parameter)
+    return network
+
+
 @pytest.mark.parametrize("gain", [False, True])
 def test_a_light_generator_that_adds_nothing_is_the_identity(gain: bool) -> None:
-    network = build("light", factor=4, width=8, blocks=1, gain=gain).eval()
+    network = light_without_heads(gain=gain)
     picture = torch.rand(1, 3, 16, 24) * 2 - 1
     with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if "head" in name:
-                nn.init.zeros_(parameter)
         assert torch.equal(network(picture), picture)
 
 
 def test_the_gain_of_a_light_generator_leaves_black_black_and_scales_texture() -> None:
-    network = build("light", factor=4, width=8, blocks=1, gain=True).eval()
+    network = light_without_heads(gain=True)
     texture = torch.rand(1, 3, 16, 24) * 2 - 1
     with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if "head" in name:
-                nn.init.zeros_(parameter)
         nn.init.constant_(network.get_parameter("gain_head.1.bias"), -0.5)
         share = 1 - math.tanh(0.5)
         assert torch.allclose(network(texture) + 1, (texture + 1) * share, atol=1e-5)
