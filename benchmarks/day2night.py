@@ -1,11 +1,11 @@
-"""Light generators beside ResNets: what each has learnt after the same number of steps, and how fast it is.
+"""What the recipe of `day2night` owes to its generator and to each of its parts, at an equal number of steps.
 
-    python -m benchmarks.light_generators TRAIN HELD_OUT CAMERAS --features mobilenet_v2.pth --work FOLDER
+    python -m benchmarks.day2night TRAIN HELD_OUT CAMERAS --features mobilenet_v2.pth --work FOLDER
 
 TRAIN holds trainA and trainB, HELD_OUT and CAMERAS testA and testB; the names of CAMERAS' pictures begin with
-the camera's. Each generator is trained by the recipe of `day2night`, but shorter. KID is that of HELD_OUT,
-PSNR that of CAMERAS, to the camera's own B. A result is written to FOLDER/results.jsonl as soon as
-its run ends, and a run that was stopped goes on.
+the camera's. Each variant is the recipe with one thing changed, and shorter. KID is that of HELD_OUT, PSNR
+that of CAMERAS, to the camera's own B. A result is written to FOLDER/results.jsonl as soon as its run ends,
+and a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -31,17 +31,39 @@ from i2itool.networks import build
 from i2itool.translator import Translator
 
 Table = dict[str, Any]  # Any: a part of a recipe
-GENERATORS: dict[str, Table] = {
-    "light, factor 4, width 32, 6 blocks": {"factor": 4, "width": 32, "blocks": 6, "gain": True},
-    "light, factor 4, width 48, 6 blocks": {"factor": 4, "width": 48, "blocks": 6, "gain": True},
-    "light, factor 4, width 48, 6 blocks, sum alone": {"factor": 4, "width": 48, "blocks": 6},
-    "light, factor 4, width 64, 4 blocks": {"factor": 4, "width": 64, "blocks": 4, "gain": True},
-    "light, factor 4, width 64, 6 blocks": {"factor": 4, "width": 64, "blocks": 6, "gain": True},
-    "light, factor 8, width 64, 6 blocks": {"factor": 8, "width": 64, "blocks": 6, "gain": True},
-    "light, factor 8, width 128, 4 blocks": {"factor": 8, "width": 128, "blocks": 4, "gain": True},
-    "light, factor 8, width 128, 6 blocks": {"factor": 8, "width": 128, "blocks": 6, "gain": True},
-    "resnet, width 16, 6 blocks": {"width": 16, "blocks": 6, "upsample": "resize"},
-    "resnet, width 32, 6 blocks": {"width": 32, "blocks": 6, "upsample": "resize"},
+
+
+def light(factor: int, width: int, blocks: int, **others: bool) -> Table:
+    """A recipe's table of a light generator."""
+    return {"name": "light", "hyper": {"factor": factor, "width": width, "blocks": blocks, **others}}
+
+
+def resnet(width: int) -> Table:
+    """A recipe's table of a ResNet-6 without checkerboards."""
+    return {"name": "resnet", "hyper": {"width": width, "blocks": 6, "upsample": "resize"}}
+
+
+# What stands in each instead of the recipe's own.
+VARIANTS: dict[str, Table] = {
+    "light, factor 4, width 32, 6 blocks": {"generator": light(4, 32, 6, gain=True)},
+    "light, factor 4, width 48, 6 blocks": {},
+    "light, factor 4, width 48, 6 blocks, sum alone": {"generator": light(4, 48, 6)},
+    "light, factor 4, width 64, 4 blocks": {"generator": light(4, 64, 4, gain=True)},
+    "light, factor 4, width 64, 6 blocks": {"generator": light(4, 64, 6, gain=True)},
+    "light, factor 8, width 64, 6 blocks": {"generator": light(8, 64, 6, gain=True)},
+    "light, factor 8, width 128, 4 blocks": {"generator": light(8, 128, 4, gain=True)},
+    "light, factor 8, width 128, 6 blocks": {"generator": light(8, 128, 6, gain=True)},
+    "resnet, width 16, 6 blocks": {"generator": resnet(16)},
+    "resnet, width 32, 6 blocks": {"generator": resnet(32)},
+    "seed 1": {"seed": 1},
+    "seed 2": {"seed": 2},
+    "critics without features": {"critic": {"width": 32, "depth": 3}},
+    "differentiable augmentation": {"augment": True},
+    "cycle 10 throughout": {"cyclegan": {"cycle": 10, "identity": 0}},
+    "identity 0.5 falling to 0": {
+        "cyclegan": {"cycle": {"start": 5, "end": 2}, "identity": {"start": 0.5, "end": 0, "until": 0.5}}
+    },
+    "rate 2e-4": {"adam": {"rate": 2e-4, "constant": 0.5}},
 }
 RECIPE = Path(__file__).parents[1] / "presets" / "day2night" / "train.toml"
 # What the network sees of a video of 16:9.
@@ -58,17 +80,17 @@ def main() -> None:
     parser.add_argument("--second-features", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--only", choices=GENERATORS, nargs="+", default=list(GENERATORS))
+    parser.add_argument("--only", choices=VARIANTS, nargs="+", default=list(VARIANTS))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     written = arguments.work / "results.jsonl"
     for name in arguments.only:
-        key = {"generator": name, "steps": arguments.steps}
+        key = {"variant": name, "steps": arguments.steps}
         if not results.has(written, key):
             folder = arguments.work / f"{results.slug(name)}-{arguments.steps}"
             results.append(written, key | train_and_score(arguments, name, folder))
     lines = [line(found) for found in results.read(written) if found["steps"] == arguments.steps]
-    print("| generator | KID | by the second judge | PSNR, dB | CPU ms a frame | CPU s a step |")
+    print("| variant | KID | by the second judge | PSNR, dB | CPU ms a frame | CPU s a step |")
     print("|---|---|---|---|---|---|", *lines, sep="\n")
 
 
@@ -89,24 +111,24 @@ def train_and_score(arguments: argparse.Namespace, name: str, folder: Path) -> r
     return {
         "kid": [(distance.mean, distance.deviation) for distance in distances],
         "psnr": paired_psnr(seen, of_cameras, medians(truth)),
-        "frame_ms": milliseconds(name),
+        "frame_ms": milliseconds(config),
         "step_s": seconds,
     }
 
 
 def make_recipe(name: str, features: Path, steps: int) -> TrainConfig:
-    """The recipe of the preset `day2night`, for one of the generators."""
-    table = read_train_toml(RECIPE)
+    """The recipe of the preset `day2night` with what a variant changes."""
+    table = read_train_toml(RECIPE) | VARIANTS[name]
     del table["features"], table["eval_every"], table["metric"]
+    if "features" in table["critic"]:
+        table["critic"]["features"] = str(features)
     # Averaged over a hundred steps: a thousand would hold too much of the start of so short a run.
-    own: Table = {"name": "generator", "steps": steps, "ema": 0.99, "critic": {"features": str(features)}}
-    table["generator"] = {"name": name.split(",")[0], "hyper": GENERATORS[name]}
-    return make_config(table, own)
+    return make_config(table, {"name": "variant", "steps": steps, "ema": 0.99})
 
 
-def milliseconds(name: str) -> float:
+def milliseconds(config: TrainConfig) -> float:
     """Processor time of the network alone, with fresh weights: they do not change it."""
-    network = build(name.split(",")[0], **GENERATORS[name]).eval()
+    network = build(config.generator.name, **config.generator.hyper).eval()
     frame = np.random.default_rng(0).integers(0, 256, (1, *FRAME, 3), np.uint8)
     with Translator(network) as translator:
         translator.translate(frame)
@@ -122,7 +144,7 @@ def line(found: results.Line) -> str:
     """A line of the table."""
     distances = [f"{mean:.3f} +- {deviation:.3f}" for mean, deviation in found["kid"]] + [""]
     return (
-        f"| {found['generator']} | {distances[0]} | {distances[1]} | {found['psnr']:.2f} "
+        f"| {found['variant']} | {distances[0]} | {distances[1]} | {found['psnr']:.2f} "
         f"| {found['frame_ms']:.0f} | {found['step_s']:.2f} |"
     )
 
