@@ -29,8 +29,6 @@ _REGULARISATION = 2e-3
 _DARK, _MOST_GAIN = 3 / 255, 2.0
 # Windows are moved by so many pixels; the maps are means over them, so that every fourth pixel says all.
 _CELL_PX, _STRIDE_PX = 2, 4
-# Lines carried at once: what belongs to them stays in the processor's cache.
-_STRIP_LINES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,68 +76,6 @@ def fit_affine(
     shape = (_parts(x.shape[1], _STRIDE_PX), _parts(x.shape[2], _STRIDE_PX))
     grid = _shrunk(maps.reshape(12, *maps.shape[2:]), shape).reshape(3, 4, *shape)
     return AffineGrid(grid, _trusted(y - _map(maps, x), x, radius, trust))
-
-
-def apply_affine(grid: AffineGrid, pixels: NDArray[Levels]) -> NDArray[Levels]:
-    """Map every pixel of a picture by the maps of its place.
-
-    pixels: H,W,3 RGB, uint8 or uint16, of any size.  Returns the same shape and dtype.
-    """
-    height, width = pixels.shape[:2]
-    grid = _in_levels(grid, float(np.iinfo(pixels.dtype).max))
-    maps = _Enlarger(grid.maps.reshape(12, *grid.maps.shape[2:]), height, width)
-    light = None if grid.light is None else _Enlarger(grid.light, height, width)
-    plane = np.empty((_STRIP_LINES, width), np.float32)
-    result = np.empty_like(pixels)
-    for start in range(0, height, _STRIP_LINES):
-        lines = slice(start, start + _STRIP_LINES)
-        strip = pixels[lines]
-        mapped = maps(lines).reshape(3, 4, *strip.shape[:2])
-        total = mapped[:, 3]
-        for i, levels in enumerate(cv2.split(strip)):
-            plane[: len(strip)] = levels
-            mapped[:, i] *= plane[: len(strip)]
-            total += mapped[:, i]
-        if light is not None:
-            total += light(lines)
-        result[lines] = cv2.merge([_saturated(channel, pixels.dtype) for channel in total])
-    return result
-
-
-class _Enlarger:
-    """Planes N,h,w enlarged linearly, a strip of lines at a time, in memory that all strips share.
-
-    Fresh memory for each, or a call for each plane, would take longer than the work.
-    """
-
-    def __init__(self, planes: Floats, height: int, width: int) -> None:
-        count, rows, columns = planes.shape
-        wide = cv2.resize(planes.reshape(-1, columns), (width, count * rows))
-        self._planes = np.asarray(wide, np.float32).reshape(count, rows, width)
-        # Line by line what each row of the planes counts.
-        self._weights = cv2.resize(np.eye(rows, dtype=np.float32), (rows, height))
-        self._memory = np.empty((count, _STRIP_LINES, width), np.float32)
-
-    def __call__(self, lines: slice) -> Floats:
-        """N,lines,width, until the next call."""
-        weights = self._weights[lines]
-        used = np.flatnonzero(weights.any(0))
-        band = slice(used[0], used[-1] + 1)
-        here = self._memory[:, : len(weights)]
-        return np.matmul(weights[:, band], self._planes[:, band], out=here)
-
-
-def _in_levels(grid: AffineGrid, highest: float) -> AffineGrid:
-    """The same maps for levels from 0 to `highest`: only what is added changes."""
-    maps = grid.maps.copy()
-    maps[:, 3] *= highest
-    return AffineGrid(maps, None if grid.light is None else grid.light * highest)
-
-
-def _saturated(plane: Floats, dtype: np.dtype[Any]) -> NDArray[Any]:  # Any: uint8 or uint16
-    """Rounded and clipped."""
-    kind = cv2.CV_8U if dtype == np.uint8 else cv2.CV_16U
-    return np.asarray(cv2.add(plane, np.zeros(1), dtype=kind), dtype)
 
 
 def _planes(pixels: NDArray[Levels]) -> Floats:

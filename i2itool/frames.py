@@ -17,18 +17,41 @@ AnyPixels = NDArray[np.uint8 | np.uint16]
 Levels = TypeVar("Levels", bound=np.uint8 | np.uint16)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """A picture as most videos store it: brightness at full size, colours at half of both sides.
+
+    luma: H,W uint8, both even.  blue, red: H/2,W/2 uint8, Cb and Cr.
+    to_rgb: 3,4 float64, from levels (Y, Cb, Cr, 1) to R, G and B in [0, 1].  from_rgb: 3,4, the inverse.
+    """
+
+    luma: Pixels
+    blue: Pixels
+    red: Pixels
+    to_rgb: NDArray[np.float64]
+    from_rgb: NDArray[np.float64]
+
+    @property
+    def black_and_white(self) -> tuple[int, int]:
+        """The levels of luma between which RGB lies."""
+        black = self.from_rgb[0, 3]
+        return round(black), round(black + self.from_rgb[0, :3].sum())
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One picture of a video.
 
     pixels: H,W,3 RGB, upright; uint8, or uint16 on a scale to 65535.  pts and duration: in units of
     `time_base` seconds.
+    stored: where it was asked for, the picture as the video stores it; `pixels` are then a small copy.
     """
 
     pixels: AnyPixels
     pts: int
     time_base: Fraction
     duration: int = 0
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from i2itool.trim import num_frames_within, window_of
 from i2itool.video.input import PIPE
 from i2itool.video.job import job_identity, noted_batch_size
 from i2itool.video.journal import Identity
-from i2itool.video.products import Product, choose_product
+from i2itool.video.products import Product, choose_product, keep_stored
 from i2itool.video.sources import Source, identity_of, open_source
 from i2itool.video.spread import sampler_of
 
@@ -58,6 +58,8 @@ def prepared(
         product = choose_product(source, reader, beside.info(info), target, options, window)
         make_folder_of(target)
         product.check()
+        if options.compare == "off":
+            keep_stored(reader, product, translator.work_size(info.height, info.width))
         engine = translator.prepare(
             info.height,
             info.width,

@@ -20,7 +20,7 @@ from i2itool.trim import window_of
 from i2itool.video.ahead import WriteBehind
 from i2itool.video.animation import is_animation
 from i2itool.video.encoding import FrameEncoder
-from i2itool.video.products import VideoProduct, choose_product
+from i2itool.video.products import VideoProduct, choose_product, keep_stored
 from i2itool.video.sources import open_source
 from i2itool.video.spread import sampler_of
 
@@ -50,6 +50,8 @@ def probe(source: Path, target: Path, translator: Translator, options: ConvertOp
         beside = Juxtaposition(options.compare)
         translator.prepare(info.height, info.width, sampler_of(source, info, options))
         product = choose_product(source, reader, beside.info(info), target, options, window)
+        if options.compare == "off":
+            keep_stored(reader, product, translator.work_size(info.height, info.width))
         encoder = FrameEncoder(product.file.encoding) if isinstance(product, VideoProduct) else None
         sink = _Scales(encoder)
         skipped = Position(min(_SKIPPED, (info.num_frames or 0) // 3))

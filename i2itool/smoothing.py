@@ -23,7 +23,7 @@ from i2itool.temporal.stream import Smoothing, open_smoothing
 from i2itool.temporal.tracking import Tracked, track_all
 from i2itool.translator import Translator
 from i2itool.video.ahead import ReadAhead
-from i2itool.work_size import carried
+from i2itool.work_size import carried, carried_stored
 
 Item = TypeVar("Item", Frame, Tracked)
 
@@ -111,19 +111,25 @@ class Reduction:
 
     def __init__(self, translator: Translator) -> None:
         self._translator = translator
-        self._waiting: deque[tuple[AnyPixels, AnyPixels]] = deque()
+        self._waiting: deque[tuple[Frame, AnyPixels]] = deque()
 
     def reduced(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Each frame as the network sees it; its own pixels are remembered."""
         for frame in frames:
             small = self._translator.reduced(frame.pixels)
-            self._waiting.append((frame.pixels, small))
-            yield replace(frame, pixels=small)
+            self._waiting.append((frame, small))
+            yield replace(frame, pixels=small, stored=None)
 
     def enlarged(self, frame: Frame) -> Frame:
-        """A translated frame at full size; they come in the order in which `reduced` gave them."""
-        pixels, small = self._waiting.popleft()
-        return replace(frame, pixels=carried(small, frame.pixels, pixels, self._translator.trust))
+        """A translated frame at full size; they come in the order in which `reduced` gave them.
+
+        One that came as its video stores it goes so; its pixels stay small.
+        """
+        whole, small = self._waiting.popleft()
+        trust = self._translator.trust
+        if whole.stored is not None:
+            return replace(frame, stored=carried_stored(small, frame.pixels, whole.stored, trust))
+        return replace(frame, pixels=carried(small, frame.pixels, whole.pixels, trust))
 
 
 def engine_for(options: ConvertOptions) -> str:

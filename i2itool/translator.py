@@ -79,7 +79,7 @@ class Translator:
         batch_size: what it is to be instead of a search. Both only if it is "auto".
         Raises EngineError if the engine or the device cannot be had.
         """
-        size = self._work_size(height, width)
+        size = self.work_size(height, width)
         padded = padded_size(*size, multiple_of(self._network))
         floats = None if sample is None else lambda: self._floats(resized(sample(), size))
         if self._is_batch_size_open and batch_size is None:
@@ -114,7 +114,7 @@ class Translator:
 
         Raises EngineError if the engine or the device cannot be had.
         """
-        return translate_at(self._work_size(*pixels.shape[1:3]), pixels, self._translate, self.trust)
+        return translate_at(self.work_size(*pixels.shape[1:3]), pixels, self._translate, self.trust)
 
     def translate_steadily(
         self, pixels: NDArray[Levels], shares: Sequence[float], statistics: Statistics | None
@@ -136,16 +136,17 @@ class Translator:
             height, width = at_work.shape[1:3]
             return to_levels(floats, at_work.dtype.type, height=height, width=width)
 
-        translated = translate_at(self._work_size(*pixels.shape[1:3]), pixels, run, self.trust)
+        translated = translate_at(self.work_size(*pixels.shape[1:3]), pixels, run, self.trust)
         assert remembered is not None
         return translated, remembered
 
     def reduced(self, pixels: AnyPixels) -> AnyPixels:
         """A picture H,W,3 as the network is to see it; itself if it is no larger."""
-        small: AnyPixels = resized(pixels[None], self._work_size(*pixels.shape[:2]))[0]
+        small: AnyPixels = resized(pixels[None], self.work_size(*pixels.shape[:2]))[0]
         return small
 
-    def _work_size(self, height: int, width: int) -> tuple[int, int]:
+    def work_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width at which the network sees pictures of a size; their own if they are no larger."""
         return work_size(height, width, self._work_px, multiple_of(self._network))
 
     def _translate(self, pixels: NDArray[Levels]) -> NDArray[Levels]:

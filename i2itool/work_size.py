@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from i2itool.affine import CAUTIOUS, Trust, apply_affine, fit_affine
+from i2itool.affine import CAUTIOUS, Trust, fit_affine
+from i2itool.carrying import apply_affine, apply_to_stored
 from i2itool.errors import OptionError
-from i2itool.frames import Levels
+from i2itool.frames import Levels, Pixels, Stored
 from i2itool.preset import Preset
 
 # Below this there is nothing left to see.
@@ -80,6 +81,22 @@ def carried(
     return apply_affine(fit_affine(before, after, trust=trust), pixels)
 
 
+def carried_stored(
+    before: NDArray[Levels], after: NDArray[Levels], stored: Stored, trust: Trust = CAUTIOUS
+) -> Stored:
+    """The same for a picture as a video stores it; `before` is what `small_of` made of it."""
+    return apply_to_stored(fit_affine(before, after, trust=trust), stored)
+
+
+def small_of(stored: Stored, size: tuple[int, int]) -> Pixels:
+    """A picture as a video stores it made smaller, to a height and a width, and RGB."""
+    luma = _shrunk(stored.luma, size)
+    # What colours lose by mere sampling of less than every second pixel is not seen.
+    blue, red = (_shrunk(plane, size, cv2.INTER_LINEAR) for plane in (stored.blue, stored.red))
+    rows = stored.to_rgb * np.iinfo(np.uint8).max
+    return np.asarray(cv2.transform(cv2.merge([luma, blue, red]), rows), np.uint8)
+
+
 def resized(pixels: NDArray[Levels], size: tuple[int, int]) -> NDArray[Levels]:
     """N,H,W,3 pictures made smaller, to a height and a width; each pixel is the mean of what it covers."""
     if size == pixels.shape[1:3]:
@@ -87,14 +104,19 @@ def resized(pixels: NDArray[Levels], size: tuple[int, int]) -> NDArray[Levels]:
     return np.stack([_shrunk(picture, size) for picture in pixels]).astype(pixels.dtype, copy=False)
 
 
-def _shrunk(picture: NDArray[Levels], size: tuple[int, int]) -> NDArray[Levels]:
-    """A picture H,W,3 made smaller; first by a whole number, which is quick, then by what is left."""
+def _shrunk(
+    picture: NDArray[Levels], size: tuple[int, int], at_last: int = cv2.INTER_AREA
+) -> NDArray[Levels]:
+    """A picture H,W or H,W,3 made smaller; first by a whole number, which is quick, then by what is left.
+
+    at_last: how the second is done, for OpenCV.
+    """
     height, width = picture.shape[:2]
     factor = min(height // size[0], width // size[1])
     if factor > 1 and height % factor == 0 and width % factor == 0:
-        picture = _area(picture, (height // factor, width // factor))
-    return picture if picture.shape[:2] == size else _area(picture, size)
+        picture = _scaled(picture, (height // factor, width // factor), cv2.INTER_AREA)
+    return picture if picture.shape[:2] == size else _scaled(picture, size, at_last)
 
 
-def _area(picture: NDArray[Levels], size: tuple[int, int]) -> NDArray[Levels]:
-    return cast(NDArray[Levels], cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA))
+def _scaled(picture: NDArray[Levels], size: tuple[int, int], how: int) -> NDArray[Levels]:
+    return cast(NDArray[Levels], cv2.resize(picture, size[::-1], interpolation=how))

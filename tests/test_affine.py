@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from i2itool.affine import CAUTIOUS, OPEN, AffineGrid, apply_affine, fit_affine
+from i2itool.affine import CAUTIOUS, OPEN, AffineGrid, fit_affine
+from i2itool.carrying import apply_affine
 from i2itool.frames import Pixels
 
 Array = NDArray[Any]

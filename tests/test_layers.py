@@ -104,6 +104,7 @@ LAYERS = {
     "i2itool.pixels": 1,
     "i2itool.frames": 1,
     "i2itool.affine": 1,
+    "i2itool.carrying": 2,
     "i2itool.pictures": 1,
     "i2itool.stills": 1,
     "i2itool.still_writer": 1,

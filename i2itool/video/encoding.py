@@ -30,6 +30,7 @@ from i2itool.video.mastering import Mastering, mastering_parameters
 from i2itool.video.packets import Encoded
 from i2itool.video.planes import RgbWriter
 from i2itool.video.rate import constant_rate
+from i2itool.video.stored import STORED_FORMAT, in_full, to_picture
 
 logger = logging.getLogger("i2itool.video")
 
@@ -96,6 +97,12 @@ class Encoding:
             has_global_header=bool(container.flags & _GLOBAL_HEADER),
             may_reorder=may_reorder,
         )
+
+    def takes_stored(self, coding: PictureCoding) -> bool:
+        """Whether pictures stored by `coding`, which `stored.is_kept`, can be encoded as they are."""
+        tags = storable_tags(self.codec, self.coding.tags)
+        before, after = (in_full(item, self.info.width, self.info.height) for item in (coding.tags, tags))
+        return self.pixel_format == STORED_FORMAT and is_left_sited(self.codec) and before == after
 
     @property
     def rate(self) -> Fraction:
@@ -168,7 +175,7 @@ class FrameEncoder:
 
     def encode(self, frame: Frame) -> Iterator[Encoded]:
         """Take a frame; give the packets that are ready, with the stamps of their frames."""
-        picture = self._to_planes(frame.pixels)
+        picture = self._to_planes(frame.pixels) if frame.stored is None else to_picture(frame.stored)
         pts, duration = (self._in_ticks(ticks, frame.time_base) for ticks in (frame.pts, frame.duration))
         picture.pts, picture.time_base = pts, self._context.time_base
         # ProRes writes into each picture what the picture says, not what the context does.

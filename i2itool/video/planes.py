@@ -75,7 +75,7 @@ class RgbReader:
         )
         if is_rgb:
             return np.ascontiguousarray(converted.to_ndarray(), dtype=np.uint8)
-        green, blue, red = (_samples(plane, np.uint8) for plane in converted.planes)
+        green, blue, red = (samples_of(plane, np.uint8) for plane in converted.planes)
         return cast(Pixels, cv2.merge([red, green, blue]))
 
     def _deep(self, picture: av.VideoFrame, tags: ColorTags) -> DeepPixels:
@@ -95,7 +95,7 @@ class RgbReader:
         """H,W,3 uint16: Y, Cb and Cr, shifted up to 16 bits."""
         shift = _DEEP_BITS - bits
         if picture.format.name.startswith("gray"):
-            luma = _samples(picture.planes[0], np.uint16) << shift
+            luma = samples_of(picture.planes[0], np.uint16) << shift
             return cast(DeepPixels, cv2.merge([luma, *[np.full_like(luma, 1 << 15)] * 2]))
         if picture.format.name != f"yuv444p{bits}le":
             # With equal ranges this only moves chroma to where luma is, and shifts levels; of 4:4:4 in
@@ -111,7 +111,8 @@ class RgbReader:
                 interpolation=_SCALING,
             )
             shift = 0
-        return cast(DeepPixels, cv2.merge([_samples(plane, np.uint16) << shift for plane in picture.planes]))
+        planes = [samples_of(plane, np.uint16) << shift for plane in picture.planes]
+        return cast(DeepPixels, cv2.merge(planes))
 
 
 class RgbWriter:
@@ -168,7 +169,7 @@ class RgbWriter:
             rows[:, :3] /= 2**_DEEP_BITS - 1
         name = f"yuv{subsampling}p" + ("" if bits == 8 else f"{bits}le")
         picture = av.VideoFrame(pixels.shape[1], pixels.shape[0], name)
-        targets = [_samples(plane, np.uint8 if bits == 8 else np.uint16) for plane in picture.planes]
+        targets = [samples_of(plane, np.uint8 if bits == 8 else np.uint16) for plane in picture.planes]
         full = self._full_planes(pixels, luma=targets[0] if is_shallow else None)
         self._mixed = cast(AnyPixels, cv2.transform(pixels, rows, dst=self._mixed))
         for i, samples in enumerate(cast(list[AnyPixels], cv2.split(self._mixed, full))):
@@ -237,9 +238,8 @@ def _rounded_to(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
     return cast(DeepPixels, cv2.add(samples, half)) >> np.uint16(shift)
 
 
-def _samples(
-    plane: Any, dtype: type[Levels]
-) -> NDArray[Levels]:  # Any: PyAV's stub hides that it is a buffer
+# Any: PyAV's stub hides that it is a buffer.
+def samples_of(plane: Any, dtype: type[Levels]) -> NDArray[Levels]:
     """The samples of a plane, to read or to write; rows may be longer than the picture is wide."""
     rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
     return rows[:, : plane.width]

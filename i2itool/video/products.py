@@ -88,6 +88,17 @@ def choose_product(
     return AnimationProduct(target, info, num_plays(path) if path != PIPE else 0, options.quality)
 
 
+def keep_stored(source: Source, product: Product, small_size: tuple[int, int]) -> None:
+    """Have a source give pictures as it stores them, if the product is to store them alike.
+
+    small_size: height and width of the RGB copies beside; nothing is done if they are not small.
+    """
+    if isinstance(source, VideoReader) and isinstance(product, VideoProduct):
+        is_small = small_size != (source.info.height, source.info.width)
+        if is_small and source.can_keep_stored() and product.file.encoding.takes_stored(source.coding):
+            source.keep_stored(small_size)
+
+
 def say_what_is_left(path: Path, source: Source, target: Path) -> None:
     """Warn of the streams of a video file that a `target` without any other cannot take."""
     if not isinstance(source, VideoReader) or path == PIPE:

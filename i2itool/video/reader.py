@@ -24,7 +24,9 @@ from i2itool.video.deinterlace import deinterlaced
 from i2itool.video.orientation import Orientation
 from i2itool.video.planes import RgbReader, is_transparent
 from i2itool.video.stamps import next_stamp
+from i2itool.video.stored import StoredReader, is_kept
 from i2itool.video.tonemap import SDR_TAGS, ToneMap
+from i2itool.work_size import small_of
 
 logger = logging.getLogger("i2itool.video")
 
@@ -40,6 +42,7 @@ class VideoReader:
     def __init__(self, path: Path, options: ReadOptions = ReadOptions()) -> None:  # noqa: B008 - it is frozen
         self.path = path
         self._num_repeated = self._num_damaged = 0
+        self._small_size: tuple[int, int] | None = None
         self._options = options
         self._decoder = Decoder(path, options)
         try:
@@ -72,6 +75,16 @@ class VideoReader:
         """What was wrong, as far as the video has been read."""
         return Damage(self._num_repeated, self._num_damaged, self._decoder.is_cut_off)
 
+    def can_keep_stored(self) -> bool:
+        """Whether `keep_stored` may be called."""
+        image, codec = self._first.image, self._decoder.stream.codec_context.codec.canonical_name
+        is_as_it_is = self._orientation == Orientation() and self._to_sdr is None
+        return is_as_it_is and is_kept(image, codec)
+
+    def keep_stored(self, small_size: tuple[int, int]) -> None:
+        """From now on give frames as they are stored, and their pixels at a size (height, width) only."""
+        self._small_size = small_size
+
     def __iter__(self) -> Iterator[Frame]:
         """Every frame once, upright; raises InputError, naming the time, where the file is damaged."""
         return self.frames()
@@ -98,7 +111,7 @@ class VideoReader:
                         hint="--restart begins anew",
                     )
                 continue
-            yield Frame(self._pixels(picture), pts, self._time_base, duration)
+            yield self._frame(picture, pts, duration)
         if after is not None and after.last_pts is not None and place < after.num_frames:
             raise InputError(f"{self.path} has but {place} of {after.num_frames} frames left")
 
@@ -115,7 +128,7 @@ class VideoReader:
             shown = stamped
         assert shown is not None  # there is a first one
         picture, pts, duration = shown
-        return Frame(self._pixels(picture), pts, self._time_base, duration)
+        return self._frame(picture, pts, duration)
 
     def _go_before(self, seconds: Fraction) -> None:
         """Go on at a picture that is not behind an instant: the nearest key frame, or else the first one."""
@@ -182,6 +195,7 @@ class VideoReader:
         accepts_hdr = self._options.tonemap or self._options.assume_sdr
         check_color(self._tags, str(self.path), accepts_hdr=accepts_hdr)
         self._to_rgb = RgbReader()
+        self._to_stored = StoredReader(self._tags, width=image.width, height=image.height)
         self._to_sdr = ToneMap(self._tags.transfer) if is_hdr(self._tags) and self._options.tonemap else None
         self.info = self._describe()
         tags = self._tags if self._to_sdr is None else SDR_TAGS
@@ -195,6 +209,12 @@ class VideoReader:
             logger.warning("%s: its transparency is dropped", self.path)
         if self._to_sdr is not None:
             logger.warning("%s: HDR is made SDR (BT.709)", self.path)
+
+    def _frame(self, picture: Picture, pts: int, duration: int) -> Frame:
+        if self._small_size is None:
+            return Frame(self._pixels(picture), pts, self._time_base, duration)
+        stored = self._to_stored(picture.image)
+        return Frame(small_of(stored, self._small_size), pts, self._time_base, duration, stored)
 
     def _pixels(self, picture: Picture) -> AnyPixels:
         pixels = self._to_rgb(picture.image, self._tags)
