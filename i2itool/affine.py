@@ -8,9 +8,10 @@ input's own. What the maps cannot say, light that the input does not hold, comes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import combinations_with_replacement
+from itertools import product as pairs_of
 from typing import Any
 
 import cv2
@@ -27,8 +28,9 @@ RADIUS_PX = 4
 # towards one that only brightens or darkens, so that faint texture stays, and the identity is exact.
 _REGULARISATION = 2e-3
 _DARK, _MOST_GAIN = 3 / 255, 2.0
-# Windows are moved by so many pixels; the maps are means over them, so that every fourth pixel says all.
-_CELL_PX, _STRIDE_PX = 2, 4
+# Windows are moved by so many pixels; the maps are means over them, and change more slowly.
+_CELL_PX = 4
+_PAIRS = tuple(combinations_with_replacement(range(3), 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,48 +74,75 @@ def fit_affine(
     radius: half the side of the window of each fit, in pixels.  trust: how much of the rest is light.
     """
     x, y = _planes(source), _planes(target)
-    maps = _fit(x, y, radius)
-    shape = (_parts(x.shape[1], _STRIDE_PX), _parts(x.shape[2], _STRIDE_PX))
-    grid = _shrunk(maps.reshape(12, *maps.shape[2:]), shape).reshape(3, 4, *shape)
-    return AffineGrid(grid, _trusted(y - _map(maps, x), x, radius, trust))
+    moments = _moments(x, y, radius)
+    maps = _fit(moments, _parts(radius, _CELL_PX))
+    return AffineGrid(maps, _trusted(_rest(maps, x, y), moments.luma_variance(), trust))
 
 
-def _planes(pixels: NDArray[Levels]) -> Floats:
-    """H,W,3 levels to 3,H,W from 0 to 1."""
-    floats = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    return np.ascontiguousarray(floats.transpose(2, 0, 1))
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    """Means over the windows round each cell. x, y: by channel.  xx, xy: covariances, by both channels."""
+
+    x: Sequence[Floats]
+    y: Sequence[Floats]
+    xx: Mapping[tuple[int, int], Floats]
+    xy: Mapping[tuple[int, int], Floats]
+
+    def luma_variance(self) -> Floats:
+        """Of the mean of the three channels."""
+        total = sum(self.xx[min(i, j), max(i, j)] for i, j in pairs_of(range(3), repeat=2))
+        return np.asarray(total, np.float32) / np.float32(9)
 
 
-def _fit(x: Floats, y: Floats, radius: int) -> Floats:
-    """3,4,h,w: for each cell of _CELL_PX the weighted mean of the maps of all windows that it lies in."""
-    shape = (_parts(x.shape[1], _CELL_PX), _parts(x.shape[2], _CELL_PX))
+def _planes(pixels: NDArray[Levels]) -> list[Floats]:
+    """H,W,3 levels to three planes from 0 to 1."""
+    scale = np.float32(1 / np.iinfo(pixels.dtype).max)
+    return [np.multiply(plane, scale, dtype=np.float32) for plane in cv2.split(pixels)]
 
-    def mean_of_cells(plane: Floats) -> Floats:
-        return mean(_shrunk(plane[None], shape)[0])
 
-    mean = partial(_mean, radius=_parts(radius, _CELL_PX))
-    mean_x, mean_y = [mean_of_cells(plane) for plane in x], [mean_of_cells(plane) for plane in y]
-    pairs = [(i, j) for i in range(3) for j in range(i, 3)]
-    covariance = {(i, j): mean_of_cells(x[i] * x[j]) - mean_x[i] * mean_x[j] for i, j in pairs}
+def _moments(x: Sequence[Floats], y: Sequence[Floats], radius: int) -> _Moments:
+    height, width = x[0].shape
+    shape = _parts(height, _CELL_PX), _parts(width, _CELL_PX)
+    cells = _parts(radius, _CELL_PX)
+    product = np.empty_like(x[0])
+
+    def mean(plane: Floats) -> Floats:
+        return _mean(_shrunk(plane, shape), cells)
+
+    def mean_of_product(one: Floats, other: Floats) -> Floats:
+        return mean(np.multiply(one, other, out=product))
+
+    mean_x, mean_y = [mean(plane) for plane in x], [mean(plane) for plane in y]
+    xx = {(i, j): mean_of_product(x[i], x[j]) - mean_x[i] * mean_x[j] for i, j in _PAIRS}
+    xy = {
+        (i, j): mean_of_product(x[i], y[j]) - mean_x[i] * mean_y[j] for i, j in pairs_of(range(3), repeat=2)
+    }
+    return _Moments(mean_x, mean_y, xx, xy)
+
+
+def _fit(moments: _Moments, cells: int) -> Floats:
+    """3,4,h,w: for each cell the weighted mean of the maps of all windows that it lies in.
+
+    cells: half the side of a window.
+    """
+    mean_x, mean_y = moments.x, moments.y
     brightness = np.maximum(mean_x[0] + mean_x[1] + mean_x[2], _DARK)
     gain = ((mean_y[0] + mean_y[1] + mean_y[2]) / brightness).clip(0, _MOST_GAIN)
     # Windows with an edge know its map; flat ones beside it would only blur it.
-    weight = covariance[0, 0] + covariance[1, 1] + covariance[2, 2] + _REGULARISATION
-    total = mean(weight)
-    for i in range(3):
-        covariance[i, i] += _REGULARISATION
-    inverse = _inverse(covariance)
-    maps = np.empty((3, 4, *shape), np.float32)
+    weight = moments.xx[0, 0] + moments.xx[1, 1] + moments.xx[2, 2] + _REGULARISATION
+    total = _mean(weight, cells)
+    inverse = _inverse({(i, j): moments.xx[i, j] + (i == j) * _REGULARISATION for i, j in _PAIRS})
+    maps = np.empty((3, 4, *weight.shape), np.float32)
     for channel in range(3):
-        with_x = [mean_of_cells(x[i] * y[channel]) - mean_x[i] * mean_y[channel] for i in range(3)]
-        with_x[channel] += _REGULARISATION * gain
+        with_x = [moments.xy[i, channel] for i in range(3)]
+        with_x[channel] = with_x[channel] + _REGULARISATION * gain
         offset = mean_y[channel]
         for i in range(3):
             parts = [inverse[min(i, j), max(i, j)] * with_x[j] for j in range(3)]
             slope = parts[0] + parts[1] + parts[2]
             offset = offset - slope * mean_x[i]
-            maps[channel, i] = mean(weight * slope) / total
-        maps[channel, 3] = mean(weight * offset) / total
+            maps[channel, i] = _mean(weight * slope, cells) / total
+        maps[channel, 3] = _mean(weight * offset, cells) / total
     return maps
 
 
@@ -122,10 +151,9 @@ def _parts(size: int, part: int) -> int:
     return -(-size // part)
 
 
-def _shrunk(planes: Floats, shape: tuple[int, int]) -> Floats:
-    """N,H,W to N,h,w: each value is the mean of what it covers."""
-    small = [cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_AREA) for plane in planes]
-    return np.stack(small).astype(np.float32, copy=False)
+def _shrunk(plane: Floats, shape: tuple[int, int]) -> Floats:
+    """H,W to h,w: each value is the mean of what it covers."""
+    return np.asarray(cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _mean(plane: NDArray[Any], radius: int) -> Floats:
@@ -153,18 +181,27 @@ def _inverse(matrix: Mapping[tuple[int, int], Floats]) -> dict[tuple[int, int], 
     return {place: cofactor / determinant for place, cofactor in cofactors.items()}
 
 
-def _trusted(rest: Floats, x: Floats, radius: int, trust: Trust) -> Floats:
-    """The part of what the maps leave over that is meant as light."""
-    light = np.maximum(rest, 0)
+def _rest(maps: Floats, x: Sequence[Floats], y: Sequence[Floats]) -> list[Floats]:
+    """What the maps of x, enlarged to the size of the picture, leave over of y."""
+    size = x[0].shape[::-1]
+    rest = []
+    for channel, wanted in enumerate(y):
+        mapped = np.asarray(cv2.resize(maps[channel, 3], size), np.float32)
+        for i, plane in enumerate(x):
+            cv2.accumulateProduct(cv2.resize(maps[channel, i], size), plane, mapped)
+        rest.append(np.subtract(wanted, mapped, out=mapped))
+    return rest
+
+
+def _trusted(rest: Sequence[Floats], variance: Floats, trust: Trust) -> Floats:
+    """The part of what the maps leave over that is meant as light, 3,H,W.
+
+    variance: of the input's luma round each cell.
+    """
+    light = np.stack(rest)
+    np.maximum(light, 0, out=light)
     share = ((light.max(0) - trust.faint) / (trust.strong - trust.faint)).clip(0, 1)
-    luma = x.mean(0)
-    share *= trust.busy / (trust.busy + _mean(luma * luma, radius) - _mean(luma, radius) ** 2)
-    return light * np.asarray(cv2.GaussianBlur(share, (0, 0), 1.0), np.float32)
-
-
-def _map(maps: Floats, x: Floats) -> Floats:
-    """Apply maps, enlarged to the size of the picture."""
-    size = x.shape[:0:-1]
-    here = np.stack([cv2.resize(plane, size) for plane in maps.reshape(12, *maps.shape[2:])])
-    here = here.reshape(3, 4, *x.shape[1:])
-    return np.asarray(here[:, 0] * x[0] + here[:, 1] * x[1] + here[:, 2] * x[2] + here[:, 3], np.float32)
+    calm = trust.busy / (trust.busy + variance)
+    share *= cv2.resize(np.maximum(calm, 0), share.shape[::-1])
+    light *= cv2.GaussianBlur(share, (0, 0), 1.0)
+    return light
