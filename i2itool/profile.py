@@ -1,12 +1,14 @@
 """Where the time of a conversion goes: CPU and wall time of its stages, by the names of their threads.
 
 A thread that a stage starts inherits its name from the system, so that the work of codecs and engines is
-counted where it belongs. Linux tells all of it; elsewhere there is nothing to read.
+counted where it belongs; those that FFmpeg names itself are known by that. Linux tells all of it; elsewhere
+there is nothing to read.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections import Counter
@@ -53,9 +55,10 @@ class Profile:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        # Of each thread, and what each name has had: a thread may bear several, one after another.
         self._ticks: dict[tuple[str, str], int] = {}
         self._names: dict[tuple[str, str], str] = {}
-        self._first: dict[tuple[str, str], int] = {}
+        self._spent: Counter[str] = Counter()
         self._busy_looks: Counter[str] = Counter()
         self._num_looks = 0
         self._stop = threading.Event()
@@ -64,7 +67,7 @@ class Profile:
     def __enter__(self) -> Self:
         self._started = time.monotonic()
         self._look()
-        self._first = dict(self._ticks)
+        self._spent.clear()
         self._thread.start()
         return self
 
@@ -78,13 +81,9 @@ class Profile:
 
     def stages(self) -> list[StageTime]:
         """The stages in the order in which they began; what belongs to none is called "other"."""
-        cpu: dict[str, float] = {}
-        for thread, ticks in self._ticks.items():
-            name = self._names[thread]
-            spent = (ticks - self._first.get(thread, 0)) / os.sysconf("SC_CLK_TCK")
-            cpu[name] = cpu.get(name, 0.0) + spent
-        share = self.seconds / max(1, self._num_looks)
-        found = [StageTime(name, seconds, self._busy_looks[name] * share) for name, seconds in cpu.items()]
+        share, tick = self.seconds / max(1, self._num_looks), 1 / os.sysconf("SC_CLK_TCK")
+        spent = {name: ticks * tick for name, ticks in self._spent.items()}
+        found = [StageTime(name, seconds, self._busy_looks[name] * share) for name, seconds in spent.items()]
         return sorted(found, key=lambda item: item.name == "other")
 
     def _watch(self) -> None:
@@ -100,14 +99,24 @@ class Profile:
                 fields = after.split()
                 # A number is given again to later threads; the time of its start tells them apart.
                 thread = (path.parent.name, fields[19])
-                comm = before.partition("(")[2]
-                name = comm.removeprefix(_PREFIX) if comm.startswith(_PREFIX) else "other"
-                self._ticks[thread] = int(fields[11]) + int(fields[12])
-                self._names[thread] = name
+                name = _stage_of(before.partition("(")[2])
+                ticks = int(fields[11]) + int(fields[12])
+                # What a thread did before it was renamed was done under its former name.
+                self._spent[self._names.get(thread, name)] += ticks - self._ticks.get(thread, 0)
+                self._ticks[thread], self._names[thread] = ticks, name
                 if fields[0] == "R":
                     busy.add(name)
         self._busy_looks.update(busy)
         self._num_looks += 1
+
+
+def _stage_of(comm: str) -> str:
+    """The stage that a thread of this name works for."""
+    if comm.startswith(_PREFIX):
+        return comm.removeprefix(_PREFIX)
+    # FFmpeg names its threads by itself: av:h264:df0 decodes frames, av:vp9:es1 encodes slices.
+    named = re.fullmatch(r"av:.*:([de])[fs]\d*", comm)
+    return {"d": "decode", "e": "encode"}[named[1]] if named else "other"
 
 
 def table(profile: Profile, num_frames: int, cores: int) -> str:

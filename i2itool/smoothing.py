@@ -16,6 +16,7 @@ from i2itool.errors import EngineError, OptionError
 from i2itool.frames import AnyPixels, Frame, stacked
 from i2itool.networks.steady import Statistics
 from i2itool.options import BatchSize, ConvertOptions
+from i2itool.profile import stage
 from i2itool.temporal.base import Arrays, Carry
 from i2itool.temporal.by_opencv import ByOpenCv
 from i2itool.temporal.by_torch import ByTorch
@@ -59,17 +60,19 @@ def passing(
 ) -> Iterator[Iterator[Passed]]:
     """Translate and smooth frames in order of time, with reading, the network and the smoother in threads.
 
+    What carries them to full size works in the thread that takes them.
     state: of the last frame before these, as `Passed.state` gave it.
     """
     smoothing = smoothing_of(options, translator.device)
     if smoothing is None:
         reduction = Reduction(translator)
-        with _ahead(
-            reduction.reduced(frames), translator, lambda read: _in_batches(read, translator)
-        ) as done:
+        with (
+            _ahead(reduction.reduced(frames), translator, lambda read: _in_batches(read, translator)) as done,
+            stage("carry"),
+        ):
             yield (Passed(reduction.enlarged(replace(frame, pixels=pixels))) for frame, pixels in done)
         return
-    with _smoothed(frames, translator, options, smoothing, state) as passed:
+    with _smoothed(frames, translator, options, smoothing, state) as passed, stage("carry"):
         yield passed
 
 

@@ -45,7 +45,7 @@ def test_cpu_time_goes_to_the_stage_that_started_the_thread() -> None:
     seen.set()
     helper.join()
     found = by_name(profile)
-    assert found["encode"] == pytest.approx(0.4, abs=0.15)
+    assert found["encode"] == pytest.approx(0.6, abs=0.2)
     assert sum(found.values()) == pytest.approx(0.7, abs=0.25)
 
 
@@ -54,6 +54,25 @@ def test_work_before_the_profile_is_not_counted() -> None:
     with Profile() as profile:
         burn(0.1)
     assert sum(by_name(profile).values()) < 0.25
+
+
+@pytest.mark.parametrize(("comm", "name"), [("av:h264:df0", "decode"), ("av:vp9:es11", "encode")])
+def test_threads_that_ffmpeg_names_count_for_their_codec(comm: str, name: str) -> None:
+    burnt, seen = threading.Event(), threading.Event()
+
+    def codec() -> None:
+        Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(comm)
+        burn(0.2)
+        burnt.set()
+        seen.wait()
+
+    thread = threading.Thread(target=codec)
+    with Profile() as profile:
+        thread.start()
+        burnt.wait()
+    seen.set()
+    thread.join()
+    assert by_name(profile)[name] == pytest.approx(0.2, abs=0.1)
 
 
 def test_a_thread_has_its_name_back_after_a_stage() -> None:
