@@ -20,6 +20,7 @@ from i2itool.trainer.config import make_config
 from i2itool.trainer.data import PictureFolder
 from i2itool.trainer.initialise import initialise_xavier
 from i2itool.trainer.labelled import Examination, LabelledBatch, LabelledData, labels_of
+from i2itool.trainer.variation import vary
 
 from benchmarks import results
 from benchmarks.digit_sets import write_digits
@@ -37,16 +38,26 @@ class Experiment:
     target: str
     invert: str
     paper: str
+    vary: tuple[str, ...]
 
 
 # MNIST-M has digits lighter and darker than what they lie on. The authors show MNIST's negatives, too.
 EXPERIMENTS = {
-    "mnist-mnistm": Experiment("mnist", "mnistm", "source", "none of UNIT"),
-    "mnist-optdigits": Experiment("mnist", "optdigits", "neither", "0.9597 (MNIST to USPS)"),
-    "optdigits-mnist": Experiment("optdigits", "mnist", "neither", "0.9358 (USPS to MNIST)"),
+    "mnist-mnistm": Experiment("mnist", "mnistm", "source", "none of UNIT", ("contrast", "warp")),
+    "mnist-optdigits": Experiment(
+        "mnist", "optdigits", "neither", "0.9597 (MNIST to USPS)", ("warp", "strokes")
+    ),
+    "optdigits-mnist": Experiment(
+        "optdigits", "mnist", "neither", "0.9358 (USPS to MNIST)", ("warp", "strokes")
+    ),
 }
 # What tells one table from another; the rest of a recipe is the same for all.
-SETTINGS = ("steps", "batch_size", "width", "critic_width", "rate", "rise", "names_translated", "ema")
+SETTINGS = (
+    *("steps", "batch_size", "width", "critic_width", "rate", "rise", "names_translated", "ema"),
+    *("self_training", "vary", "translated_share", "dropout"),
+)
+# What the classifiers that see the source alone heed of them.
+SETTINGS_ALONE = ("steps", "batch_size", "critic_width", "rate", "dropout")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rise", type=float, default=0.3, help="share of the run in which the adversarial weight grows"
     )
     parser.add_argument("--names-translated", type=float, default=0.0, help="not in the paper")
+    parser.add_argument("--self-training", type=float, default=0.0, help="not in the paper")
+    parser.add_argument("--vary", action="store_true", help="vary what is to be named; not in the paper")
+    parser.add_argument("--translated-share", type=float, default=1.0, help="of each batch")
+    parser.add_argument("--dropout", type=float, default=1.0, help="share of the authors'")
     parser.add_argument("--ema", type=float, default=0.99, help="decay of the averaged weights")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
@@ -79,26 +94,27 @@ def run(arguments: argparse.Namespace) -> None:
         write_digits(arguments.data, arguments.photos, arguments.work)
     for seed in range(0 if arguments.table else arguments.seeds):
         for name in arguments.only:
-            key = {"experiment": name, "seed": seed} | settings_of(arguments)
+            alone = {"experiment": name, "seed": seed} | settings_of(arguments, SETTINGS_ALONE)
+            for kind in ("source_alone", "source_varied"):
+                if not results.has(arguments.results, alone | {"kind": kind}):
+                    score = score_source(arguments, name, seed, is_varied=kind == "source_varied")
+                    results.append(arguments.results, alone | {"kind": kind, "last": score})
+            key = {"experiment": name, "seed": seed, "kind": "unit"} | settings_of(arguments)
             if not results.has(arguments.results, key):
                 results.append(arguments.results, key | train_and_score(arguments, name, seed))
     print_table(results.read(arguments.results))
 
 
-def settings_of(arguments: argparse.Namespace) -> Line:
+def settings_of(arguments: argparse.Namespace, names: tuple[str, ...] = SETTINGS) -> Line:
     """What all runs of a table have in common."""
-    return {name: getattr(arguments, name) for name in SETTINGS}
+    return {name: getattr(arguments, name) for name in names}
 
 
 def train_and_score(arguments: argparse.Namespace, name: str, seed: int) -> Line:
-    """Shares of the target's digits that are named rightly by the source alone and by UNIT, last and best."""
+    """Shares of the target's digits that UNIT's classifier names rightly, last and best."""
     experiment = EXPERIMENTS[name]
     folders = (arguments.work / experiment.source, arguments.work / experiment.target)
     began = time.process_time()
-    alone = {"source_only": source_only(folders, arguments, seed, "neither")}
-    if experiment.invert != "neither":
-        alone["source_with_negatives"] = source_only(folders, arguments, seed, experiment.invert)
-    alone_seconds = time.process_time() - began
     digest = hashlib.sha256(json.dumps(settings_of(arguments)).encode()).hexdigest()[:8]
     path = arguments.work / "runs" / f"{name}-{digest}-{seed}"
     config = make_config({}, recipe(arguments, experiment, folders, seed))
@@ -106,11 +122,11 @@ def train_and_score(arguments: argparse.Namespace, name: str, seed: int) -> Line
     _, scores = adapt(config, folders, path, device=device, reporter=PlainReporter())
     lines = (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     seen = [line["scores"]["target_accuracy"] for line in map(json.loads, lines) if "scores" in line]
-    return alone | {
+    return {
         "last": scores["target_accuracy"],
         "best": max(seen),
         "source": scores["source_accuracy"],
-        "processor_seconds": time.process_time() - began - alone_seconds,
+        "processor_seconds": time.process_time() - began,
     }
 
 
@@ -140,19 +156,29 @@ def recipe(
             "invert": experiment.invert,
             "adversarial": {"start": 0.0, "end": 1.0, "until": arguments.rise} if arguments.rise else 1.0,
             "names_translated": arguments.names_translated,
+            "self_training": {"start": 0.0, "end": arguments.self_training, "until": 0.3},
+            "vary": experiment.vary if arguments.vary else (),
+            "translated_share": arguments.translated_share,
+            "dropout": arguments.dropout,
         },
     }
 
 
-def source_only(folders: tuple[Path, Path], arguments: argparse.Namespace, seed: int, invert: str) -> float:
-    """The target's accuracy of the same classifier, taught as long by the source alone."""
+def score_source(arguments: argparse.Namespace, name: str, seed: int, *, is_varied: bool) -> float:
+    """The target's accuracy of the same classifier, taught as long by the source alone.
+
+    is_varied: by its negatives and variations, too, as the experiment has them.
+    """
+    experiment = EXPERIMENTS[name]
+    folders = (arguments.work / experiment.source, arguments.work / experiment.target)
+    invert, kinds = (experiment.invert, experiment.vary) if is_varied else ("neither", ())
     torch.manual_seed(seed)
     source, target = (PictureFolder(folder, load_px=SIZE_PX) for folder in folders)
     classes = source_classes(folders[0])
     labels = labels_of(source, folders[0], classes)
     batch_size = arguments.batch_size
     data = LabelledData(source, target, batch_size, SIZE_PX, False, seed, labels=labels, invert=invert)
-    critic = CoupledCritic32(width=arguments.critic_width, classes=len(classes))
+    critic = CoupledCritic32(width=arguments.critic_width, classes=len(classes), dropout=arguments.dropout)
     initialise_xavier(critic)
     # What the first layer of A has learnt is what pictures of B are shown to.
     critic.first_B = critic.first_A
@@ -162,8 +188,9 @@ def source_only(folders: tuple[Path, Path], arguments: argparse.Namespace, seed:
     for batch in data.stream(0, arguments.steps):
         assert isinstance(batch, LabelledBatch)
         adam.zero_grad()
+        pictures = vary(batch.a.to(device), kinds)
         with torch.autocast(device.type, torch.bfloat16):
-            logits = critic.name(critic.features(batch.a.to(device)))
+            logits = critic.name(critic.features(pictures))
         loss = F.cross_entropy(logits.float(), batch.labels.to(device))
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         adam.step()
@@ -174,14 +201,25 @@ def source_only(folders: tuple[Path, Path], arguments: argparse.Namespace, seed:
 
 def print_table(lines: list[Line]) -> None:
     """Mean and deviation over seeds, next to what the authors report."""
-    names = ("source_only", "source_with_negatives", "last", "best")
-    titles = "".join(f"{name.replace('_', ' '):24}" for name in names)
+    titles = "".join(f"{name:18}" for name in ("source alone", "source varied", "last", "best"))
     print(f"{'experiment':18}{'seeds':>5}  {titles}{'seconds':>7}  the authors")
-    groups = sorted({(line["experiment"], *(line[name] for name in SETTINGS)) for line in lines})
-    for experiment, *settings in groups:
+    unit = [line for line in lines if line["kind"] == "unit"]
+    for experiment, *settings in sorted(
+        {(line["experiment"], *(line[k] for k in SETTINGS)) for line in unit}
+    ):
         key = {"experiment": experiment} | dict(zip(SETTINGS, settings, strict=True))
-        found = [line for line in lines if key.items() <= line.items()]
-        told = "".join(f"{spread(found, name) if name in found[0] else '':24}" for name in names)
+        found = [line for line in unit if key.items() <= line.items()]
+        alone = {"experiment": experiment} | {name: key[name] for name in SETTINGS_ALONE}
+        told = "".join(
+            f"{told_of(lines, alone | {'kind': kind}):18}" for kind in ("source_alone", "source_varied")
+        )
+        told += "".join(f"{spread(found, name):18}" for name in ("last", "best"))
         seconds = sum(line["processor_seconds"] for line in found) / len(found)
         print(f"{experiment:18}{len(found):5}  {told}{seconds:7.0f}  {EXPERIMENTS[experiment].paper}")
         print(f"{'':25}{', '.join(f'{name} {key[name]:g}' for name in SETTINGS)}")
+
+
+def told_of(lines: list[Line], key: Line) -> str:
+    """Mean and deviation of the last scores of the runs of a kind; nothing of none."""
+    found = [line for line in lines if key.items() <= line.items()]
+    return spread(found, "last") if found else ""

@@ -62,6 +62,8 @@ LAYERS = {
     "i2itool.trainer.distill": 5,
     "i2itool.trainer.adapt": 5,
     "i2itool.trainer.labelled": 4,
+    "i2itool.trainer.self_training": 3,
+    "i2itool.trainer.variation": 3,
     "i2itool.trainer.translators": 4,
     "i2itool.trainer.task": 4,
     "i2itool.trainer.tasks": 5,

@@ -22,7 +22,9 @@ from .ema import Ema
 from .initialise import initialise_xavier
 from .labelled import LabelledBatch
 from .losses import l1
+from .self_training import agreement, imbalance
 from .translators import build_translators
+from .variation import vary
 
 Parts = tuple[Tensor, Tensor, Tensor]
 
@@ -32,7 +34,11 @@ class AdaptTask(AdversarialTask):
 
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
         self.coupled = CoupledUnit32(**config.generator.hyper)
-        self.critic = CoupledCritic32(width=config.critic.width, classes=len(config.adapt.classes))
+        self.critic = CoupledCritic32(
+            width=config.critic.width,
+            classes=len(config.adapt.classes),
+            dropout=config.adapt.dropout,
+        )
         # The VAEs keep PyTorch's start, which knows how wide they are: with N(0, 0.02) narrow ones learn
         # to give back what they see half as fast.
         initialise_xavier(self.critic)
@@ -55,7 +61,9 @@ class AdaptTask(AdversarialTask):
         return [(a, b, names) for (a, b), names in zip(self._parts(batch), labels, strict=True)]
 
     def _of_critic(self, a: Tensor, b: Tensor, names: Tensor, progress: float) -> tuple[Tensor, Losses]:
-        weights, count = self.config.adapt, len(a)
+        weights, count = self.config.adapt, self._translated(len(a))
+        of_names = self._of_names(a, b, names) if self._names_apart else {}
+        a, b, names = a[:count], b[:count], names[:count]
         with self._autocast():
             with torch.no_grad():
                 in_a, in_b = self._translate(a, b)[:2]
@@ -68,21 +76,61 @@ class AdaptTask(AdversarialTask):
             losses = {
                 "D_A": self._real(real_a, True) + self._real(fake_a, False),
                 "D_B": self._real(real_b, True) + self._real(fake_b, False),
-                "names": F.cross_entropy(self.critic.name(real_a).float(), names),
                 "names_translated": F.cross_entropy(self.critic.name(fake_b[:count]).float(), names),
                 "features": sum((l1(x, y) for x, y in pairs), torch.zeros((), device=a.device)),
             }
+            losses |= of_names or {"names": F.cross_entropy(self.critic.name(real_a).float(), names)}
         total = (
             weights.adversarial.at(progress) * (losses["D_A"] + losses["D_B"])
             + weights.names.at(progress) * losses["names"]
             + weights.names_translated.at(progress) * losses["names_translated"]
             + weights.features.at(progress) * seen[0].numel() * losses["features"]
         )
+        if weights.self_trains:
+            taught = losses["agreement"] + weights.balance.at(progress) * losses["imbalance"]
+            total = total + weights.self_training.at(progress) * taught
         return total, losses
+
+    @property
+    def _names_apart(self) -> bool:
+        """Whether names are learnt from other pictures than those that are translated, as they are."""
+        weights = self.config.adapt
+        return bool(weights.vary) or weights.self_trains or weights.translated_share < 1
+
+    def _translated(self, count: int) -> int:
+        """How many pictures of a part of `count` are translated: at least two, for the normalisation."""
+        return min(count, max(2, round(count * self.config.adapt.translated_share)))
+
+    def _of_names(self, a: Tensor, b: Tensor, names: Tensor) -> Losses:
+        """The losses of naming varied pictures: those of A by their names, those of B as the teacher does."""
+        weights = self.config.adapt
+        varied_a = vary(a, weights.vary)
+        if not weights.self_trains:
+            with self._autocast():
+                named = self.critic.name(self.critic.features(varied_a)).float()
+            return {"names": F.cross_entropy(named, names)}
+        # Pictures of A pass through the first layer of B, too, so that what it makes of those of B is worth
+        # believing before translations are.
+        own, other = varied_a.tensor_split(2)
+        with self._autocast():
+            with torch.no_grad():
+                teacher = cast(CoupledCritic32, self.averages["D"].network)
+                of_teacher = teacher.name(teacher.features(b=b)).float()
+            seen = self.critic.features(own, torch.cat([other, vary(b, weights.vary)]))
+            named = self.critic.name(seen).float()
+        of_b = named[len(a) :]
+        agreed, sure = agreement(of_b, of_teacher, threshold=weights.threshold)
+        return {
+            "names": F.cross_entropy(named[: len(a)], names),
+            "agreement": agreed,
+            "imbalance": imbalance(of_b),
+            "sure": sure,
+        }
 
     def _of_generator(self, a: Tensor, b: Tensor, progress: float) -> tuple[Tensor, Losses]:
         # Not by names: VAEs and classifier would agree on signs of a class that no real picture has.
-        weights, count = self.config.adapt, len(a)
+        weights, count = self.config.adapt, self._translated(len(a))
+        a, b = a[:count], b[:count]
         with self._autocast():
             in_a, in_b, mean, deviation = self._translate(a, b)
             of_a, of_b = self.critic.features(in_a, in_b).chunk(2)

@@ -27,6 +27,27 @@ from .run_options import run_options
 )
 @click.option("--lambda-features", type=float, help="Of features staying as they are.  [default: 0.0001]")
 @click.option(
+    "--self-training",
+    type=click.FloatRange(0),
+    help="Of naming TARGET's pictures as the classifier's own average does; not in the paper.  [default: 0]",
+)
+@click.option(
+    "--vary",
+    type=click.Choice(["warp", "strokes", "contrast", "colours"]),
+    multiple=True,
+    help="How to vary the pictures that are named; may be given several times.  [default: not]",
+)
+@click.option(
+    "--translated-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of each batch that is translated; all are named.  [default: 1]",
+)
+@click.option(
+    "--dropout",
+    type=click.FloatRange(0, 1),
+    help="Share of the authors' dropout, for a narrow classifier.  [default: 1]",
+)
+@click.option(
     "--invert",
     type=click.Choice(["neither", "source", "target", "both"]),
     help="Whose pictures to show as negatives as often as not.  [default: neither]",

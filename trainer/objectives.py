@@ -32,8 +32,9 @@ class _Weights(Table):
     def _numbers_are_constant_ramps(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
+        ramps = {key for key, field in cls.model_fields.items() if field.annotation is Ramp}
         return {
-            key: {"start": weight, "end": weight} if type(weight) in (int, float) else weight
+            key: {"start": weight, "end": weight} if key in ramps and type(weight) in (int, float) else weight
             for key, weight in value.items()
         }
 
@@ -83,8 +84,12 @@ class DistillRecipe(_Weights):
 class AdaptRecipe(_Weights):
     """UNIT's objective for domain adaptation; `likelihood` and `features` are sums over a picture.
 
-    names_translated: of naming the translations of A, too; not in the paper.  classes: the names, in the
-    order of the classifier.  invert: of which domain to show pictures as negatives as often as not.
+    names_translated: of naming the translations of A, too.  self_training: of naming varied pictures of B as
+    the averaged classifier does where it gives a class at least `threshold`; `balance`, a share of it, of
+    giving all classes alike.  Neither is in the paper.  classes: the names, in the order of the classifier.
+    invert: of which domain to show pictures as negatives as often as not.  vary: how pictures are varied to
+    be named, see `trainer.variation`.  translated_share: of each batch, that is translated; all are named.
+    dropout: share of the authors' in the classifier.
     """
 
     adversarial: Ramp = Ramp(start=1, end=1)
@@ -93,8 +98,21 @@ class AdaptRecipe(_Weights):
     features: Ramp = Ramp(start=1e-4, end=1e-4)
     names: Ramp = Ramp(start=10, end=10)
     names_translated: Ramp = Ramp(start=0, end=0)
+    self_training: Ramp = Ramp(start=0, end=0)
+    balance: Ramp = Ramp(start=1, end=1)
+    threshold: float = Field(default=0.9, ge=0, lt=1)
+    dropout: float = Field(default=1.0, ge=0, le=1)
+    translated_share: float = Field(default=1.0, gt=0, le=1)
+    vary: tuple[Literal["warp", "strokes", "contrast", "colours"], ...] = Field(
+        default=(), strict=False
+    )  # a list, in a file
     classes: tuple[str, ...] = Field(default=(), strict=False)  # a list, in a file
     invert: Literal["neither", "source", "target", "both"] = "neither"
+
+    @property
+    def self_trains(self) -> bool:
+        """Whether the classifier learns from what its average says of B."""
+        return max(self.self_training.start, self.self_training.end) > 0
 
     @field_validator("invert", mode="before")
     @classmethod

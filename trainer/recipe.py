@@ -159,6 +159,10 @@ def make_adaptation_recipe(
             "names": flags["lambda_names"],
             "names_translated": flags["lambda_names_translated"],
             "features": flags["lambda_features"],
+            "self_training": _rising(flags["self_training"]),
+            "vary": flags["vary"] or None,
+            "translated_share": flags["translated_share"],
+            "dropout": flags["dropout"],
             "classes": classes,
             "invert": flags["invert"],
         },
@@ -166,6 +170,11 @@ def make_adaptation_recipe(
     config = make_config({}, table, given=flags)
     refuse_impossible(config, flags)
     return config
+
+
+def _rising(weight: float | None) -> dict[str, float] | None:
+    """A weight that grows from 0: what a classifier says at the start is not worth believing."""
+    return None if weight is None else {"start": 0.0, "end": weight, "until": 0.3}
 
 
 def _text(path: Path | None) -> str | None:

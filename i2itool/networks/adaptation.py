@@ -123,15 +123,16 @@ class CoupledCritic32(nn.Module):
     """A critic and a classifier of both domains, of which only the first layer is each domain's own.
 
     classes: how many.  Channels double from `width` with each of four layers; the last gives 2x2 features.
+    dropout: share of the authors' dropout, which is meant for a width of 64.
     """
 
-    def __init__(self, *, width: int = 64, classes: int = 10) -> None:
+    def __init__(self, *, width: int = 64, classes: int = 10, dropout: float = 1.0) -> None:
         super().__init__()
         self.first_A, self.first_B = (nn.Conv2d(3, width, 5, padding=2) for _ in range(2))
-        layers: list[nn.Module] = [nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Dropout(0.1)]
-        for factor, dropout in ((1, 0.3), (2, 0.5), (4, 0.5)):
+        layers: list[nn.Module] = [nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Dropout(0.1 * dropout)]
+        for factor, share in ((1, 0.3), (2, 0.5), (4, 0.5)):
             layers += [nn.Conv2d(factor * width, 2 * factor * width, 5, padding=2), nn.ReLU(inplace=True)]
-            layers += [nn.MaxPool2d(2), nn.Dropout(dropout)]
+            layers += [nn.MaxPool2d(2), nn.Dropout(share * dropout)]
         self.shared = nn.Sequential(*layers)
         self.is_real = nn.Conv2d(8 * width, 1, 2)
         self.classes = nn.Conv2d(8 * width, classes, 2)
