@@ -54,10 +54,11 @@ EXPERIMENTS = {
 # What tells one table from another; the rest of a recipe is the same for all.
 SETTINGS = (
     *("steps", "batch_size", "width", "critic_width", "rate", "rise", "names_translated", "ema"),
-    *("self_training", "vary", "translated_share", "dropout"),
+    *("self_training", "vary", "translate_every", "dropout"),
 )
 # What the classifiers that see the source alone heed of them.
 SETTINGS_ALONE = ("steps", "batch_size", "critic_width", "rate", "dropout")
+KINDS = {"source_alone": SETTINGS_ALONE, "source_varied": SETTINGS_ALONE, "unit": SETTINGS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,13 +78,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--names-translated", type=float, default=0.0, help="not in the paper")
     parser.add_argument("--self-training", type=float, default=0.0, help="not in the paper")
     parser.add_argument("--vary", action="store_true", help="vary what is to be named; not in the paper")
-    parser.add_argument("--translated-share", type=float, default=1.0, help="of each batch")
+    parser.add_argument("--translate-every", type=int, default=1, help="of how many steps")
     parser.add_argument("--dropout", type=float, default=1.0, help="share of the authors'")
     parser.add_argument("--ema", type=float, default=0.99, help="decay of the averaged weights")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", choices=EXPERIMENTS, nargs="+", default=list(EXPERIMENTS))
+    parser.add_argument("--kinds", choices=KINDS, nargs="+", default=list(KINDS))
     parser.add_argument("--table", action="store_true", help="only print what there is")
 
 
@@ -94,28 +96,25 @@ def run(arguments: argparse.Namespace) -> None:
         write_digits(arguments.data, arguments.photos, arguments.work)
     for seed in range(0 if arguments.table else arguments.seeds):
         for name in arguments.only:
-            alone = {"experiment": name, "seed": seed} | settings_of(arguments, SETTINGS_ALONE)
-            for kind in ("source_alone", "source_varied"):
-                if not results.has(arguments.results, alone | {"kind": kind}):
-                    score = score_source(arguments, name, seed, is_varied=kind == "source_varied")
-                    results.append(arguments.results, alone | {"kind": kind, "last": score})
-            key = {"experiment": name, "seed": seed, "kind": "unit"} | settings_of(arguments)
-            if not results.has(arguments.results, key):
-                results.append(arguments.results, key | train_and_score(arguments, name, seed))
+            for kind in arguments.kinds:
+                key = {"experiment": name, "seed": seed, "kind": kind} | settings_of(arguments, KINDS[kind])
+                if not results.has(arguments.results, key):
+                    measure = train_and_score if kind == "unit" else score_source
+                    results.append(arguments.results, key | measure(arguments, name, seed, kind))
     print_table(results.read(arguments.results))
 
 
-def settings_of(arguments: argparse.Namespace, names: tuple[str, ...] = SETTINGS) -> Line:
-    """What all runs of a table have in common."""
+def settings_of(arguments: argparse.Namespace, names: tuple[str, ...]) -> Line:
+    """What all runs of a line of the table have in common."""
     return {name: getattr(arguments, name) for name in names}
 
 
-def train_and_score(arguments: argparse.Namespace, name: str, seed: int) -> Line:
+def train_and_score(arguments: argparse.Namespace, name: str, seed: int, kind: str) -> Line:
     """Shares of the target's digits that UNIT's classifier names rightly, last and best."""
     experiment = EXPERIMENTS[name]
     folders = (arguments.work / experiment.source, arguments.work / experiment.target)
     began = time.process_time()
-    digest = hashlib.sha256(json.dumps(settings_of(arguments)).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps(settings_of(arguments, KINDS[kind])).encode()).hexdigest()[:8]
     path = arguments.work / "runs" / f"{name}-{digest}-{seed}"
     config = make_config({}, recipe(arguments, experiment, folders, seed))
     device = resolve_device(arguments.device)
@@ -158,19 +157,20 @@ def recipe(
             "names_translated": arguments.names_translated,
             "self_training": {"start": 0.0, "end": arguments.self_training, "until": 0.3},
             "vary": experiment.vary if arguments.vary else (),
-            "translated_share": arguments.translated_share,
+            "translate_every": arguments.translate_every,
             "dropout": arguments.dropout,
         },
     }
 
 
-def score_source(arguments: argparse.Namespace, name: str, seed: int, *, is_varied: bool) -> float:
+def score_source(arguments: argparse.Namespace, name: str, seed: int, kind: str) -> Line:
     """The target's accuracy of the same classifier, taught as long by the source alone.
 
-    is_varied: by its negatives and variations, too, as the experiment has them.
+    kind: "source_varied" shows it the negatives and variations of the experiment, too.
     """
     experiment = EXPERIMENTS[name]
     folders = (arguments.work / experiment.source, arguments.work / experiment.target)
+    is_varied = kind == "source_varied"
     invert, kinds = (experiment.invert, experiment.vary) if is_varied else ("neither", ())
     torch.manual_seed(seed)
     source, target = (PictureFolder(folder, load_px=SIZE_PX) for folder in folders)
@@ -196,7 +196,7 @@ def score_source(arguments: argparse.Namespace, name: str, seed: int, *, is_vari
         adam.step()
     examination = Examination(data, labels_of(target, folders[1], classes))
     scores: dict[str, float] = examination.score(critic.eval(), device)
-    return scores["target_accuracy"]
+    return {"last": scores["target_accuracy"]}
 
 
 def print_table(lines: list[Line]) -> None:

@@ -47,12 +47,15 @@ class AdaptTask(AdversarialTask):
         self.averages["D"] = Ema(self.critic, config.ema)
 
     def step(self, batch: Batch, *, progress: float) -> dict[str, float]:
-        """One update of the critic, then one of both VAEs."""
-        parts = self._labelled_parts(batch)
+        """One update of the critic, then, at a step that translates, one of both VAEs."""
+        parts, weights = self._labelled_parts(batch), self.config.adapt
+        done = round(progress * self.config.steps) + 1
+        translates = done % weights.translate_every == 0
         self._freeze_critics(False)
-        losses = self._descend("D", (self._of_critic(*part, progress) for part in parts))
-        self._freeze_critics(True)
-        losses |= self._descend("G", (self._of_generator(a, b, progress) for a, b, _ in parts))
+        losses = self._descend("D", (self._of_critic(*part, progress, translates) for part in parts))
+        if translates:
+            self._freeze_critics(True)
+            losses |= self._descend("G", (self._of_generator(a, b, progress) for a, b, _ in parts))
         self._average()
         return {name: float(loss) for name, loss in losses.items()}
 
@@ -60,10 +63,26 @@ class AdaptTask(AdversarialTask):
         labels = cast(LabelledBatch, batch).labels.to(self.device).chunk(self.config.accumulate)
         return [(a, b, names) for (a, b), names in zip(self._parts(batch), labels, strict=True)]
 
-    def _of_critic(self, a: Tensor, b: Tensor, names: Tensor, progress: float) -> tuple[Tensor, Losses]:
-        weights, count = self.config.adapt, self._translated(len(a))
-        of_names = self._of_names(a, b, names) if self._names_apart else {}
-        a, b, names = a[:count], b[:count], names[:count]
+    def _of_critic(
+        self, a: Tensor, b: Tensor, names: Tensor, progress: float, translates: bool
+    ) -> tuple[Tensor, Losses]:
+        total, losses = torch.zeros((), device=a.device), Losses()
+        if self._names_apart:
+            total, losses = self._of_names(a, b, names, progress)
+        if translates:
+            of_both, more = self._of_both(a, b, names, progress)
+            total, losses = total + of_both, losses | more
+        return total, losses
+
+    @property
+    def _names_apart(self) -> bool:
+        """Whether names are learnt from other pictures than those that are translated, as they are."""
+        weights = self.config.adapt
+        return bool(weights.vary) or weights.self_trains or weights.translate_every > 1
+
+    def _of_both(self, a: Tensor, b: Tensor, names: Tensor, progress: float) -> tuple[Tensor, Losses]:
+        """The losses of pictures and translations, and of names unless they are learnt apart."""
+        weights, count = self.config.adapt, len(a)
         with self._autocast():
             with torch.no_grad():
                 in_a, in_b = self._translate(a, b)[:2]
@@ -79,36 +98,26 @@ class AdaptTask(AdversarialTask):
                 "names_translated": F.cross_entropy(self.critic.name(fake_b[:count]).float(), names),
                 "features": sum((l1(x, y) for x, y in pairs), torch.zeros((), device=a.device)),
             }
-            losses |= of_names or {"names": F.cross_entropy(self.critic.name(real_a).float(), names)}
+            if not self._names_apart:
+                losses["names"] = F.cross_entropy(self.critic.name(real_a).float(), names)
         total = (
             weights.adversarial.at(progress) * (losses["D_A"] + losses["D_B"])
-            + weights.names.at(progress) * losses["names"]
             + weights.names_translated.at(progress) * losses["names_translated"]
             + weights.features.at(progress) * seen[0].numel() * losses["features"]
         )
-        if weights.self_trains:
-            taught = losses["agreement"] + weights.balance.at(progress) * losses["imbalance"]
-            total = total + weights.self_training.at(progress) * taught
+        if "names" in losses:
+            total = total + weights.names.at(progress) * losses["names"]
         return total, losses
 
-    @property
-    def _names_apart(self) -> bool:
-        """Whether names are learnt from other pictures than those that are translated, as they are."""
-        weights = self.config.adapt
-        return bool(weights.vary) or weights.self_trains or weights.translated_share < 1
-
-    def _translated(self, count: int) -> int:
-        """How many pictures of a part of `count` are translated: at least two, for the normalisation."""
-        return min(count, max(2, round(count * self.config.adapt.translated_share)))
-
-    def _of_names(self, a: Tensor, b: Tensor, names: Tensor) -> Losses:
+    def _of_names(self, a: Tensor, b: Tensor, names: Tensor, progress: float) -> tuple[Tensor, Losses]:
         """The losses of naming varied pictures: those of A by their names, those of B as the teacher does."""
         weights = self.config.adapt
         varied_a = vary(a, weights.vary)
         if not weights.self_trains:
             with self._autocast():
                 named = self.critic.name(self.critic.features(varied_a)).float()
-            return {"names": F.cross_entropy(named, names)}
+            loss = F.cross_entropy(named, names)
+            return weights.names.at(progress) * loss, {"names": loss}
         # Pictures of A pass through the first layer of B, too, so that what it makes of those of B is worth
         # believing before translations are.
         own, other = varied_a.tensor_split(2)
@@ -118,19 +127,16 @@ class AdaptTask(AdversarialTask):
                 of_teacher = teacher.name(teacher.features(b=b)).float()
             seen = self.critic.features(own, torch.cat([other, vary(b, weights.vary)]))
             named = self.critic.name(seen).float()
-        of_b = named[len(a) :]
+        loss, of_b = F.cross_entropy(named[: len(a)], names), named[len(a) :]
         agreed, sure = agreement(of_b, of_teacher, threshold=weights.threshold)
-        return {
-            "names": F.cross_entropy(named[: len(a)], names),
-            "agreement": agreed,
-            "imbalance": imbalance(of_b),
-            "sure": sure,
-        }
+        even = imbalance(of_b)
+        taught = agreed + weights.balance.at(progress) * even
+        total = weights.names.at(progress) * loss + weights.self_training.at(progress) * taught
+        return total, {"names": loss, "agreement": agreed, "imbalance": even, "sure": sure}
 
     def _of_generator(self, a: Tensor, b: Tensor, progress: float) -> tuple[Tensor, Losses]:
         # Not by names: VAEs and classifier would agree on signs of a class that no real picture has.
-        weights, count = self.config.adapt, self._translated(len(a))
-        a, b = a[:count], b[:count]
+        weights, count = self.config.adapt, len(a)
         with self._autocast():
             in_a, in_b, mean, deviation = self._translate(a, b)
             of_a, of_b = self.critic.features(in_a, in_b).chunk(2)

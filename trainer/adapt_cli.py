@@ -38,9 +38,9 @@ from .run_options import run_options
     help="How to vary the pictures that are named; may be given several times.  [default: not]",
 )
 @click.option(
-    "--translated-share",
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Share of each batch that is translated; all are named.  [default: 1]",
+    "--translate-every",
+    type=click.IntRange(1),
+    help="Of how many steps one translates; all name.  [default: 1]",
 )
 @click.option(
     "--dropout",

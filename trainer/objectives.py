@@ -88,7 +88,7 @@ class AdaptRecipe(_Weights):
     the averaged classifier does where it gives a class at least `threshold`; `balance`, a share of it, of
     giving all classes alike.  Neither is in the paper.  classes: the names, in the order of the classifier.
     invert: of which domain to show pictures as negatives as often as not.  vary: how pictures are varied to
-    be named, see `trainer.variation`.  translated_share: of each batch, that is translated; all are named.
+    be named, see `trainer.variation`.  translate_every: of how many steps one translates; all name.
     dropout: share of the authors' in the classifier.
     """
 
@@ -99,10 +99,10 @@ class AdaptRecipe(_Weights):
     names: Ramp = Ramp(start=10, end=10)
     names_translated: Ramp = Ramp(start=0, end=0)
     self_training: Ramp = Ramp(start=0, end=0)
-    balance: Ramp = Ramp(start=1, end=1)
+    balance: Ramp = Ramp(start=0.1, end=0.1)
     threshold: float = Field(default=0.9, ge=0, lt=1)
     dropout: float = Field(default=1.0, ge=0, le=1)
-    translated_share: float = Field(default=1.0, gt=0, le=1)
+    translate_every: int = Field(default=1, ge=1)
     vary: tuple[Literal["warp", "strokes", "contrast", "colours"], ...] = Field(
         default=(), strict=False
     )  # a list, in a file

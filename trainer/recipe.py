@@ -161,7 +161,7 @@ def make_adaptation_recipe(
             "features": flags["lambda_features"],
             "self_training": _rising(flags["self_training"]),
             "vary": flags["vary"] or None,
-            "translated_share": flags["translated_share"],
+            "translate_every": flags["translate_every"],
             "dropout": flags["dropout"],
             "classes": classes,
             "invert": flags["invert"],

@@ -128,7 +128,7 @@ def make_task(make_tiny_config: MakeConfig, **weights: object) -> AdaptTask:
     return AdaptTask(config, torch.device("cpu"))
 
 
-SELF_TAUGHT = {"self_training": 1.0, "vary": ("warp", "strokes"), "translated_share": 0.5, "threshold": 0.0}
+SELF_TAUGHT = {"self_training": 1.0, "vary": ("warp", "strokes"), "translate_every": 2, "threshold": 0.0}
 
 
 def test_a_self_taught_run_goes_on_exactly(make_tiny_config: MakeConfig) -> None:
@@ -141,21 +141,23 @@ def test_a_self_taught_run_goes_on_exactly(make_tiny_config: MakeConfig) -> None
                 task = make_task(make_tiny_config, **SELF_TAUGHT)
                 task.load_state(state)
             torch.manual_seed(step)
-            losses = task.step(batch_of(step), progress=step / 3)
+            losses = task.step(batch_of(step), progress=step / task.config.steps)
         assert losses["sure"] == 1
         weights.append(task.critic.state_dict())
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
-def test_only_the_share_asked_for_is_translated(
-    make_tiny_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[int] = []
+def test_only_the_steps_asked_for_translate(make_tiny_config: MakeConfig) -> None:
+    """The others change the critic and leave the VAEs as they are."""
     task = make_task(make_tiny_config, **SELF_TAUGHT)
-    encode = task.coupled.encode
-    monkeypatch.setattr(task.coupled, "encode", lambda a, b: seen.append(len(a)) or encode(a, b))
-    task.step(batch_of(0), progress=0.0)
-    assert seen == [2, 2]
+    for step, translates in ((0, False), (1, True), (2, False)):
+        before = [task.coupled.mean.weight.clone(), task.critic.first_B.weight.clone()]
+        losses = task.step(batch_of(step), progress=step / task.config.steps)
+        after = [task.coupled.mean.weight, task.critic.first_B.weight]
+        assert ("ll_A" in losses) == translates
+        assert "names" in losses
+        changed = [not torch.equal(old, new) for old, new in zip(before, after, strict=True)]
+        assert changed == [translates, True]
 
 
 def test_the_targets_own_layer_learns_from_the_teacher_alone(make_tiny_config: MakeConfig) -> None:
@@ -166,6 +168,6 @@ def test_the_targets_own_layer_learns_from_the_teacher_alone(make_tiny_config: M
         task = make_task(make_tiny_config, **{**SELF_TAUGHT, **off, "self_training": weight})
         task.optimisers["D"].param_groups[0]["weight_decay"] = 0.0
         before = task.critic.first_B.weight.clone()
-        task.step(batch_of(0), progress=1.0)
+        task.step(batch_of(0), progress=0.5)
         moved.append(not torch.equal(before, task.critic.first_B.weight))
     assert moved == [False, True]
