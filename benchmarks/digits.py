@@ -54,7 +54,7 @@ EXPERIMENTS = {
 # What tells one table from another; the rest of a recipe is the same for all.
 SETTINGS = (
     *("steps", "batch_size", "width", "critic_width", "rate", "rise", "names_translated", "ema"),
-    *("self_training", "vary", "translate_every", "dropout"),
+    *("self_training", "vary", "translate_every", "dropout", "balance"),
 )
 # What the classifiers that see the source alone heed of them.
 SETTINGS_ALONE = ("steps", "batch_size", "critic_width", "rate", "dropout")
@@ -79,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--self-training", type=float, default=0.0, help="not in the paper")
     parser.add_argument("--vary", action="store_true", help="vary what is to be named; not in the paper")
     parser.add_argument("--translate-every", type=int, default=1, help="of how many steps")
+    parser.add_argument("--balance", type=float, default=0.1, help="share of that, for even classes")
     parser.add_argument("--dropout", type=float, default=1.0, help="share of the authors'")
     parser.add_argument("--ema", type=float, default=0.99, help="decay of the averaged weights")
     parser.add_argument("--seeds", type=int, default=3)
@@ -156,6 +157,7 @@ def recipe(
             "adversarial": {"start": 0.0, "end": 1.0, "until": arguments.rise} if arguments.rise else 1.0,
             "names_translated": arguments.names_translated,
             "self_training": {"start": 0.0, "end": arguments.self_training, "until": 0.3},
+            "balance": arguments.balance,
             "vary": experiment.vary if arguments.vary else (),
             "translate_every": arguments.translate_every,
             "dropout": arguments.dropout,

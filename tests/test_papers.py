@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import digit_sets, results
+from benchmarks.digits import SETTINGS, SETTINGS_ALONE, print_table
 from i2itool.pictures import list_pictures, read_picture, write_picture
 
 
@@ -61,3 +62,20 @@ def test_a_result_is_found_by_all_that_tells_it_from_others(tmp_path: Path) -> N
     assert not results.has(path, {"name": "x", "seed": 2})
     assert results.spread(results.read(path), "score") == "0.600 +- 0.141"
     assert results.spread(results.read(path)[:1], "score") == "0.500"
+
+
+def test_the_table_lays_each_run_beside_classifiers_of_the_same_settings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = dict.fromkeys(SETTINGS, 1.0)
+    alone = dict.fromkeys(SETTINGS_ALONE, 1.0)
+    run = {"experiment": "mnist-optdigits", "seed": 0}
+    lines = [
+        run | alone | {"kind": "source_alone", "last": 0.25},
+        run | alone | {"kind": "source_alone", "steps": 2.0, "last": 0.75},
+        run | settings | {"kind": "unit", "last": 0.5, "best": 0.625, "processor_seconds": 3.0},
+        run | settings | {"seed": 1, "kind": "unit", "last": 0.7, "best": 0.725, "processor_seconds": 5.0},
+    ]
+    print_table(lines)
+    row = capsys.readouterr().out.splitlines()[1]
+    assert " ".join(row.split()[:10]) == "mnist-optdigits 2 0.250 0.600 +- 0.141 0.675 +- 0.071 4"

@@ -110,11 +110,30 @@ def test_names_of_the_target_change_nothing_in_the_training() -> None:
         (["adapt", "nowhere", "tinted", "--name", "x"], 3, "no such folder: nowhere"),
         (["adapt", "light", "nowhere", "--name", "x"], 3, "no such folder: nowhere"),
         (["adapt", "light", "tinted", "--name", "x", "--lambda-names", "-q", "1"], 2, "not a valid float"),
+        (["adapt", "light", "tinted", "--name", "x", "--vary", "hues"], 2, "'hues' is not one of"),
+        (["adapt", "light", "tinted", "--name", "x", "--dropout", "2"], 2, "not in the range"),
     ],
 )
 def test_what_cannot_be_is_one_clear_line(words: list[str], code: int, told: str) -> None:
     result = invoke(*words)
     assert (result.exit_code, told in result.output) == (code, True), result.output
+
+
+def test_what_is_not_in_the_paper_is_asked_for() -> None:
+    extra = ["--self-training", 2, "--vary", "warp", "--vary", "strokes", "--translate-every", 2]
+    tables = []
+    for name, words in (("plain", []), ("taught", [*extra, "--dropout", 0.5])):
+        assert adapt("--steps", 2, "--out", name, *words).exit_code == 0
+        recipe = json.loads(Path(name, "preset/train.json").read_text())
+        tables.append(recipe.get("recipe", recipe)["adapt"])
+    keys = ("self_training", "vary", "translate_every", "dropout")
+    assert [tables[0][key] for key in keys] == [{"start": 0, "end": 0, "until": 1}, [], 1, 1]
+    assert [tables[1][key] for key in keys] == [
+        {"start": 0, "end": 2, "until": 0.3},
+        ["warp", "strokes"],
+        2,
+        0.5,
+    ]
 
 
 def test_a_preset_that_only_translates_cannot_classify(make_preset: Callable[[str], Path]) -> None:
