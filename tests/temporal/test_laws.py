@@ -12,7 +12,7 @@ import pytest
 from i2itool.errors import EngineError
 from i2itool.options import ConvertOptions
 from i2itool.smoothing import engine_for
-from i2itool.temporal.motion import find_motion, look_at
+from i2itool.temporal.motion import find_motion, look_at, pull, pull_all
 from i2itool.temporal.stream import Smoothing, open_smoothing
 from i2itool.temporal.tracking import track_all
 from tests.temporal.conftest import as_frames, pixels_of, psnr, run, scene, steady_truth, with_flicker
@@ -248,3 +248,14 @@ def test_statistics_inside_a_network_are_for_eager_alone() -> None:
     assert engine_for(ConvertOptions(engine="openvino")) == "openvino"
     with pytest.raises(EngineError, match="'openvino' cannot smooth the statistics"):
         engine_for(replace(asked, engine="openvino"))
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 6])
+def test_fields_pulled_together_are_those_pulled_one_by_one(count: int) -> None:
+    rng = np.random.default_rng(count)
+    fields = [rng.uniform(-9, 9, (21, 34)).astype(np.float32) for _ in range(count)]
+    x, y = (rng.uniform(-3, 3, (21, 34)).astype(np.float32) for _ in range(2))
+    together = pull_all(fields, (x, y))
+    assert len(together) == count
+    for one, field in zip(together, fields, strict=True):
+        np.testing.assert_allclose(one, pull(field, (x, y)), atol=1e-4)
