@@ -39,11 +39,14 @@ class Experiment:
     invert: str
     paper: str
     vary: tuple[str, ...]
+    vary_source: tuple[str, ...] = ()
 
 
 # MNIST-M has digits lighter and darker than what they lie on. The authors show MNIST's negatives, too.
 EXPERIMENTS = {
-    "mnist-mnistm": Experiment("mnist", "mnistm", "source", "none of UNIT", ("contrast", "warp")),
+    "mnist-mnistm": Experiment(
+        "mnist", "mnistm", "source", "none of UNIT", ("contrast", "warp"), ("difference",)
+    ),
     "mnist-optdigits": Experiment(
         "mnist", "optdigits", "neither", "0.9597 (MNIST to USPS)", ("warp", "strokes")
     ),
@@ -159,6 +162,7 @@ def recipe(
             "self_training": {"start": 0.0, "end": arguments.self_training, "until": 0.3},
             "balance": arguments.balance,
             "vary": experiment.vary if arguments.vary else (),
+            "vary_source": experiment.vary_source if arguments.vary else (),
             "translate_every": arguments.translate_every,
             "dropout": arguments.dropout,
         },
@@ -173,7 +177,9 @@ def score_source(arguments: argparse.Namespace, name: str, seed: int, kind: str)
     experiment = EXPERIMENTS[name]
     folders = (arguments.work / experiment.source, arguments.work / experiment.target)
     is_varied = kind == "source_varied"
-    invert, kinds = (experiment.invert, experiment.vary) if is_varied else ("neither", ())
+    invert, kinds = (
+        (experiment.invert, experiment.vary_source + experiment.vary) if is_varied else ("neither", ())
+    )
     torch.manual_seed(seed)
     source, target = (PictureFolder(folder, load_px=SIZE_PX) for folder in folders)
     classes = source_classes(folders[0])

@@ -78,7 +78,7 @@ class AdaptTask(AdversarialTask):
     def _names_apart(self) -> bool:
         """Whether names are learnt from other pictures than those that are translated, as they are."""
         weights = self.config.adapt
-        return bool(weights.vary) or weights.self_trains or weights.translate_every > 1
+        return bool(weights.vary_source + weights.vary) or weights.self_trains or weights.translate_every > 1
 
     def _of_both(self, a: Tensor, b: Tensor, names: Tensor, progress: float) -> tuple[Tensor, Losses]:
         """The losses of pictures and translations, and of names unless they are learnt apart."""
@@ -112,7 +112,7 @@ class AdaptTask(AdversarialTask):
     def _of_names(self, a: Tensor, b: Tensor, names: Tensor, progress: float) -> tuple[Tensor, Losses]:
         """The losses of naming varied pictures: those of A by their names, those of B as the teacher does."""
         weights = self.config.adapt
-        varied_a = vary(a, weights.vary)
+        varied_a = vary(a, weights.vary_source + weights.vary)
         if not weights.self_trains:
             with self._autocast():
                 named = self.critic.name(self.critic.features(varied_a)).float()

@@ -9,6 +9,8 @@ import click
 
 from .run_options import run_options
 
+KINDS = ("warp", "strokes", "contrast", "colours", "difference")
+
 
 @click.command("adapt", short_help="teach a classifier of one domain to work in another")
 @click.argument("source", type=click.Path(path_type=Path))
@@ -32,10 +34,21 @@ from .run_options import run_options
     help="Of naming TARGET's pictures as the classifier's own average does; not in the paper.  [default: 0]",
 )
 @click.option(
+    "--balance",
+    type=click.FloatRange(0),
+    help="Share of --self-training by which all classes are to be named alike.  [default: 0.1]",
+)
+@click.option(
     "--vary",
-    type=click.Choice(["warp", "strokes", "contrast", "colours"]),
+    type=click.Choice(KINDS),
     multiple=True,
     help="How to vary the pictures that are named; may be given several times.  [default: not]",
+)
+@click.option(
+    "--vary-source",
+    type=click.Choice(KINDS),
+    multiple=True,
+    help="How to vary those of SOURCE before that.  [default: not]",
 )
 @click.option(
     "--translate-every",

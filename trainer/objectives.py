@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+Variation = Literal["warp", "strokes", "contrast", "colours", "difference"]
+
 
 class Table(BaseModel):
     """A part of a recipe: frozen, without keys that nobody reads, each value of its kind."""
@@ -48,13 +50,17 @@ class CycleGanWeights(_Weights):
 
 
 class UnitWeights(_Weights):
-    """UNIT's objective (arXiv:1703.00848): lambda_0 to lambda_4."""
+    """UNIT's objective (arXiv:1703.00848): lambda_0 to lambda_4.
+
+    same_start: what each domain has of its own begins with the same weights in both; not in the paper.
+    """
 
     adversarial: Ramp = Ramp(start=10, end=10)
     kl: Ramp = Ramp(start=0.1, end=0.1)
     likelihood: Ramp = Ramp(start=100, end=100)
     kl_cycle: Ramp = Ramp(start=0.1, end=0.1)
     likelihood_cycle: Ramp = Ramp(start=100, end=100)
+    same_start: bool = False
 
 
 class Unit2018Weights(_Weights):
@@ -86,10 +92,10 @@ class AdaptRecipe(_Weights):
 
     names_translated: of naming the translations of A, too.  self_training: of naming varied pictures of B as
     the averaged classifier does where it gives a class at least `threshold`; `balance`, a share of it, of
-    giving all classes alike.  Neither is in the paper.  classes: the names, in the order of the classifier.
-    invert: of which domain to show pictures as negatives as often as not.  vary: how pictures are varied to
-    be named, see `trainer.variation`.  translate_every: of how many steps one translates; all name.
-    dropout: share of the authors' in the classifier.
+    giving all classes alike.  None of them is in the paper.  dropout: share of the authors' in the
+    classifier.  translate_every: of how many steps one translates; all name.  vary: how pictures are varied
+    to be named, see `trainer.variation`; those of A by `vary_source` before that.  invert: of which domain
+    to show pictures as negatives as often as not.  classes: the names, in the order of the classifier.
     """
 
     adversarial: Ramp = Ramp(start=1, end=1)
@@ -103,10 +109,10 @@ class AdaptRecipe(_Weights):
     threshold: float = Field(default=0.9, ge=0, lt=1)
     dropout: float = Field(default=1.0, ge=0, le=1)
     translate_every: int = Field(default=1, ge=1)
-    vary: tuple[Literal["warp", "strokes", "contrast", "colours"], ...] = Field(
-        default=(), strict=False
-    )  # a list, in a file
-    classes: tuple[str, ...] = Field(default=(), strict=False)  # a list, in a file
+    # In a file these three are lists.
+    vary: tuple[Variation, ...] = Field(default=(), strict=False)
+    vary_source: tuple[Variation, ...] = Field(default=(), strict=False)
+    classes: tuple[str, ...] = Field(default=(), strict=False)
     invert: Literal["neither", "source", "target", "both"] = "neither"
 
     @property

@@ -60,4 +60,20 @@ def recolour(x: Tensor) -> Tensor:
     return recoloured
 
 
-VARIATIONS = {"warp": warp, "strokes": vary_strokes, "contrast": vary_contrast, "colours": recolour}
+def difference(x: Tensor) -> Tensor:
+    """The absolute difference of each picture, 0 to 1, and a colour drawn at random.
+
+    Black becomes the colour and white its negative; between them lies a dark edge where they are alike.
+    """
+    colour = torch.rand(len(x), 3, 1, 1, device=x.device)
+    differing: Tensor = 2 * ((x + 1) / 2 - colour).abs() - 1
+    return differing
+
+
+VARIATIONS = {
+    "warp": warp,
+    "strokes": vary_strokes,
+    "contrast": vary_contrast,
+    "colours": recolour,
+    "difference": difference,
+}

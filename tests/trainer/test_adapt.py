@@ -120,17 +120,29 @@ def test_what_cannot_be_is_one_clear_line(words: list[str], code: int, told: str
 
 
 def test_what_is_not_in_the_paper_is_asked_for() -> None:
-    extra = ["--self-training", 2, "--vary", "warp", "--vary", "strokes", "--translate-every", 2]
+    extra = ["--self-training", 2, "--vary", "warp", "--vary", "strokes", "--vary-source", "difference"]
     tables = []
-    for name, words in (("plain", []), ("taught", [*extra, "--dropout", 0.5])):
+    for name, words in (
+        ("plain", []),
+        ("taught", [*extra, "--translate-every", 2, "--balance", 0, "--dropout", 0.5]),
+    ):
         assert adapt("--steps", 2, "--out", name, *words).exit_code == 0
         recipe = json.loads(Path(name, "preset/train.json").read_text())
         tables.append(recipe.get("recipe", recipe)["adapt"])
-    keys = ("self_training", "vary", "translate_every", "dropout")
-    assert [tables[0][key] for key in keys] == [{"start": 0, "end": 0, "until": 1}, [], 1, 1]
+    keys = ("self_training", "balance", "vary", "vary_source", "translate_every", "dropout")
+    assert [tables[0][key] for key in keys] == [
+        {"start": 0, "end": 0, "until": 1},
+        {"start": 0.1, "end": 0.1, "until": 1},
+        [],
+        [],
+        1,
+        1,
+    ]
     assert [tables[1][key] for key in keys] == [
         {"start": 0, "end": 2, "until": 0.3},
+        {"start": 0, "end": 0, "until": 1},
         ["warp", "strokes"],
+        ["difference"],
         2,
         0.5,
     ]

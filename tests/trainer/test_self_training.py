@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from i2itool.trainer.adapt import AdaptTask
+from i2itool.trainer.adapt_cli import KINDS
 from i2itool.trainer.config import TrainConfig
 from i2itool.trainer.labelled import LabelledBatch
+from i2itool.trainer.objectives import Variation
 from i2itool.trainer.self_training import agreement, imbalance
-from i2itool.trainer.variation import VARIATIONS, recolour, vary, vary_strokes, warp
+from i2itool.trainer.variation import VARIATIONS, difference, recolour, vary, vary_strokes, warp
 
 MakeConfig = Callable[..., TrainConfig]
 
@@ -102,6 +105,20 @@ def test_strokes_are_blurred_grown_shrunk_or_left_alone() -> None:
     assert int(is_grey.sum()) == 2
     assert [int(number) for number in ((change > 0.1).sum(), (change < -0.1).sum())] == [2, 2]
     assert sum(torch.equal(one, other) for one, other in zip(varied, pictures, strict=True)) == 2
+
+
+def test_a_difference_turns_black_into_a_colour_and_white_into_its_negative() -> None:
+    torch.manual_seed(0)
+    black = difference(torch.full((6, 3, 2, 2), -1.0))
+    torch.manual_seed(0)
+    white = difference(torch.full((6, 3, 2, 2), 1.0))
+    torch.testing.assert_close(black, -white)
+    torch.manual_seed(0)
+    torch.testing.assert_close(difference(black), torch.full((6, 3, 2, 2), -1.0))
+
+
+def test_every_variation_can_be_asked_for() -> None:
+    assert set(VARIATIONS) == set(KINDS) == set(get_args(Variation))
 
 
 def test_colours_between_black_and_white_stay_between() -> None:
