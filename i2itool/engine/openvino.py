@@ -240,4 +240,7 @@ def _settings(precision: Precision, num_streams: int) -> dict[str, str]:
         **({"PERFORMANCE_HINT": "LATENCY"} if num_streams == 1 else {"NUM_STREAMS": str(num_streams)}),
         "INFERENCE_PRECISION_HINT": "bf16" if is_16_bit else "f32",
         "INFERENCE_NUM_THREADS": str(num_cores()),
+        # Tied to a core, a thread would wait while a codec works there and another core is free, and all
+        # other threads of the network with it.
+        "ENABLE_CPU_PINNING": "NO",
     }

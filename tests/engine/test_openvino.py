@@ -105,3 +105,11 @@ def test_memory_is_asked_for_all_pictures_side_by_side() -> None:
     assert needed[2] == pytest.approx(2 * needed[1], rel=0.01)
     assert needed[9] == needed[3] == pytest.approx(3 * needed[1], rel=0.01)
     assert num_side_by_side(9) == 3
+
+
+@pytest.mark.parametrize("num_streams", [1, 2])
+def test_threads_are_tied_to_no_core_that_a_codec_may_need(num_streams: int) -> None:
+    from i2itool.engine.openvino import compile_model, convert
+
+    model = convert(build("light", width=8, blocks=1), (1, 3, 32, 32))
+    assert not compile_model(model, "fp32", num_streams).get_property("ENABLE_CPU_PINNING")
