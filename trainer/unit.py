@@ -35,6 +35,10 @@ class UnitTask(AdversarialTask):
         }
         for network in (self.coupled, *critics.values()):
             initialise(network, zero_bias=False)
+        if config.unit.same_start:
+            # A code means the same in both from the first step on, and not the negative of it.
+            self.coupled.encode_B.load_state_dict(self.coupled.encode_A.state_dict())
+            self.coupled.decode_B.load_state_dict(self.coupled.decode_A.state_dict())
         critics = add_feature_critics(critics, critic.features, device)
         super().__init__(config, device, generators={"G": self.coupled}, critics=critics)
 

@@ -149,7 +149,8 @@ def watch_pictures(direction: str, real: Tensor, fake: Tensor) -> list[Alarm]:
     correlation = luma_correlation(real, fake)
     if correlation < INVERTED_CORRELATION:
         what = f"{direction} swaps light and dark (luma correlation {correlation:.2f})"
-        alarms.append(Alarm("inverted", f"{what}; restart with another --seed or more --lambda-identity"))
+        remedy = "another --seed, more --lambda-identity, or for UNIT same_start = true"
+        alarms.append(Alarm("inverted", f"{what}; restart with {remedy}"))
     share = diversity(fake) / max(diversity(real), 1e-6)
     if share < COLLAPSED_SHARE:
         what = (

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from i2itool.trainer.augment import adjust_colour, augment, translate
+from i2itool.trainer.config import TrainConfig
 from i2itool.trainer.discriminators import MultiScaleDiscriminator, PatchDiscriminator, UnitDiscriminator
 from i2itool.trainer.ema import Ema
 from i2itool.trainer.initialise import initialise
 from i2itool.trainer.pool import ImagePool
+from i2itool.trainer.unit import UnitTask
 from torch import nn
 
 from i2itool.networks import build
@@ -119,3 +123,17 @@ def test_weights_start_at_a_deviation_of_002_with_biases_at_zero() -> None:
             assert not parameter.any(), name
         elif parameter.numel() > 2000:
             assert parameter.std().item() == pytest.approx(0.02, rel=0.1), name
+
+
+@pytest.mark.parametrize("same_start", [False, True])
+def test_domains_of_unit_that_start_alike_make_the_same_of_a_picture(
+    make_tiny_config: Callable[..., TrainConfig], same_start: bool
+) -> None:
+    config = make_tiny_config("unit", unit={"same_start": same_start})
+    coupled = UnitTask(config, torch.device("cpu")).coupled
+    picture = torch.rand(1, 3, 32, 32) * 2 - 1
+    with torch.no_grad():
+        of_a, of_b = coupled.encode(picture, picture).chunk(2)
+        in_a, in_b = coupled.decode(of_a)
+    assert torch.equal(of_a, of_b) == same_start
+    assert torch.equal(in_a, in_b) == same_start
