@@ -11,14 +11,23 @@ from i2itool.frames import AnyPixels, Pixels
 Field = NDArray[np.float32]
 """H,W float32, contiguous."""
 
-# Long side of the work grid, on which motion is found: a finer one costs more and gains little.
-WORK_PX = 480
+# Long side of the work grid, on which motion is found, and its share in that of a picture: a finer grid costs
+# more and gains little.
+_MOST_WORK_PX, _LEAST_WORK_PX, _WORK_SHARE = 480, 320, 0.7
 
 
-def shrink(pixels: AnyPixels, long_px: int = WORK_PX) -> Pixels:
-    """A picture (H,W,3 uint8 or uint16) with no longer side than that, without aliasing, as uint8."""
+def work_px(long_px: int) -> int:
+    """Long side of the work grid of a picture with such a long side, if it is no smaller itself."""
+    return min(_MOST_WORK_PX, max(_LEAST_WORK_PX, round(_WORK_SHARE * long_px)))
+
+
+def shrink(pixels: AnyPixels, long_px: int | None = None) -> Pixels:
+    """A picture (H,W,3 uint8 or uint16) with no longer side than that, without aliasing, as uint8.
+
+    long_px: None for that of its work grid.
+    """
     height, width = pixels.shape[:2]
-    scale = min(1.0, long_px / max(height, width))
+    scale = min(1.0, (long_px or work_px(max(height, width))) / max(height, width))
     size = max(1, round(height * scale)), max(1, round(width * scale))
     small = np.ascontiguousarray(pixels)
     # Means of pairs are many times as fast as those of any other number, and from less than two pixels to one
