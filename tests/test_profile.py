@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -56,23 +57,32 @@ def test_work_before_the_profile_is_not_counted() -> None:
     assert sum(by_name(profile).values()) < 0.25
 
 
+def profile_of(work: Callable[[], None], within: AbstractContextManager[None]) -> Profile:
+    """Of a thread that does it, and lives until it is counted: of ended ones no more is told."""
+    done, counted = threading.Event(), threading.Event()
+
+    def live() -> None:
+        with within:
+            work()
+            done.set()
+            counted.wait()
+
+    thread = threading.Thread(target=live)
+    with Profile() as profile:
+        thread.start()
+        done.wait()
+    counted.set()
+    thread.join()
+    return profile
+
+
 @pytest.mark.parametrize(("comm", "name"), [("av:h264:df0", "decode"), ("av:vp9:es11", "encode")])
 def test_threads_that_ffmpeg_names_count_for_their_codec(comm: str, name: str) -> None:
-    burnt, seen = threading.Event(), threading.Event()
-
     def codec() -> None:
         Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(comm)
         burn(0.2)
-        burnt.set()
-        seen.wait()
 
-    thread = threading.Thread(target=codec)
-    with Profile() as profile:
-        thread.start()
-        burnt.wait()
-    seen.set()
-    thread.join()
-    assert by_name(profile)[name] == pytest.approx(0.2, abs=0.1)
+    assert by_name(profile_of(codec, nullcontext()))[name] == pytest.approx(0.2, abs=0.1)
 
 
 def test_a_thread_has_its_name_back_after_a_stage() -> None:
@@ -92,19 +102,7 @@ def test_the_table_ends_with_frames_a_second_and_cores() -> None:
 
 
 def test_a_stage_too_short_for_the_clock_is_in_the_table() -> None:
-    began, seen = threading.Event(), threading.Event()
-
-    def rest() -> None:
-        with stage("smooth"):
-            began.set()
-            seen.wait()
-
-    thread = threading.Thread(target=rest)
-    with Profile() as profile:
-        thread.start()
-        began.wait()
-    seen.set()
-    thread.join()
+    profile = profile_of(lambda: None, stage("smooth"))
     (line,) = [line for line in table(profile, 1, 1).splitlines() if line.startswith("smooth")]
     assert line.split()[1] == "0.00"
 
