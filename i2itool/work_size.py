@@ -90,9 +90,7 @@ def carried_stored(
 
 def small_of(stored: Stored, size: tuple[int, int]) -> Pixels:
     """A picture as a video stores it made smaller, to a height and a width, and RGB."""
-    luma = _shrunk(stored.luma, size)
-    # What colours lose by mere sampling of less than every second pixel is not seen.
-    blue, red = (_shrunk(plane, size, cv2.INTER_LINEAR) for plane in (stored.blue, stored.red))
+    luma, blue, red = (_shrunk(plane, size) for plane in (stored.luma, stored.blue, stored.red))
     rows = stored.to_rgb * np.iinfo(np.uint8).max
     return np.asarray(cv2.transform(cv2.merge([luma, blue, red]), rows), np.uint8)
 
@@ -104,18 +102,20 @@ def resized(pixels: NDArray[Levels], size: tuple[int, int]) -> NDArray[Levels]:
     return np.stack([_shrunk(picture, size) for picture in pixels]).astype(pixels.dtype, copy=False)
 
 
-def _shrunk(
-    picture: NDArray[Levels], size: tuple[int, int], at_last: int = cv2.INTER_AREA
-) -> NDArray[Levels]:
+def _shrunk(picture: NDArray[Levels], size: tuple[int, int]) -> NDArray[Levels]:
     """A picture H,W or H,W,3 made smaller; first by a whole number, which is quick, then by what is left.
 
-    at_last: how the second is done, for OpenCV.
+    Planes of colours may have to grow instead.
     """
     height, width = picture.shape[:2]
     factor = min(height // size[0], width // size[1])
     if factor > 1 and height % factor == 0 and width % factor == 0:
         picture = _scaled(picture, (height // factor, width // factor), cv2.INTER_AREA)
-    return picture if picture.shape[:2] == size else _scaled(picture, size, at_last)
+    if picture.shape[:2] == size:
+        return picture
+    # Sampled instead of averaged, fine colours would flicker.
+    grows = picture.shape[0] < size[0]
+    return _scaled(picture, size, cv2.INTER_LINEAR if grows else cv2.INTER_AREA)
 
 
 def _scaled(picture: NDArray[Levels], size: tuple[int, int], how: int) -> NDArray[Levels]:

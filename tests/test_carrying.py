@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -53,6 +55,18 @@ def planes(stored: Stored) -> list[Array]:
 
 def to_rgb(stored: Stored, tags: ColorTags) -> Array:
     return RgbReader()(to_picture(stored), tags)
+
+
+@pytest.mark.parametrize("size", [(52, 70), (96, 128), (200, 268)])
+def test_fine_colours_are_averaged_in_the_small_picture(size: tuple[int, int]) -> None:
+    stored = stored_scene(LIMITED)
+    grain = np.random.default_rng(0).integers(40, 216, (2, 60, 80)).astype(np.uint8)
+    blue, red = grain.repeat(2, axis=1).repeat(2, axis=2)
+    stored = replace(stored, blue=blue, red=red)
+    by_rgb = cv2.resize(to_rgb(stored, LIMITED), size[::-1], interpolation=cv2.INTER_AREA)
+    made = small_of(stored, size)
+    assert abs(made[..., 0].std() / by_rgb[..., 0].std() - 1) < 0.12
+    assert psnr(made, by_rgb) > 26
 
 
 @pytest.mark.parametrize("tags", [LIMITED, FULL])

@@ -33,7 +33,10 @@ def warp(x: Tensor, *, strength: float = 0.1, share: float = 0.125) -> Tensor:
 
 
 def vary_strokes(x: Tensor) -> Tensor:
-    """Blur a quarter of the pictures, let what is light grow in another, and what is dark in a third."""
+    """Blur a quarter of the pictures, let what is light grow in another, and what is dark in a third.
+
+    What four do not divide goes to the first of these.
+    """
     varied = x.clone()
     blurred, grown, shrunk, _ = torch.randperm(len(x), device=x.device).tensor_split(4)
     varied[blurred] = _blur(_blur(x[blurred]))
