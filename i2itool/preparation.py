@@ -58,8 +58,7 @@ def prepared(
         product = choose_product(source, reader, beside.info(info), target, options, window)
         make_folder_of(target)
         product.check()
-        if options.compare == "off":
-            keep_stored(reader, product, translator.work_size(info.height, info.width))
+        keep_stored(reader, product, options, translator.work_size(info.height, info.width))
         engine = translator.prepare(
             info.height,
             info.width,

@@ -50,8 +50,7 @@ def probe(source: Path, target: Path, translator: Translator, options: ConvertOp
         beside = Juxtaposition(options.compare)
         translator.prepare(info.height, info.width, sampler_of(source, info, options))
         product = choose_product(source, reader, beside.info(info), target, options, window)
-        if options.compare == "off":
-            keep_stored(reader, product, translator.work_size(info.height, info.width))
+        keep_stored(reader, product, options, translator.work_size(info.height, info.width))
         encoder = FrameEncoder(product.file.encoding) if isinstance(product, VideoProduct) else None
         sink = _Scales(encoder)
         skipped = Position(min(_SKIPPED, (info.num_frames or 0) // 3))

@@ -88,11 +88,16 @@ def choose_product(
     return AnimationProduct(target, info, num_plays(path) if path != PIPE else 0, options.quality)
 
 
-def keep_stored(source: Source, product: Product, small_size: tuple[int, int]) -> None:
+def keep_stored(
+    source: Source, product: Product, options: ConvertOptions, small_size: tuple[int, int]
+) -> None:
     """Have a source give pictures as it stores them, if the product is to store them alike.
 
+    Not for a comparison, which shows the pictures as they were, too, in RGB.
     small_size: height and width of the RGB copies beside; nothing is done if they are not small.
     """
+    if options.compare != "off":
+        return
     if isinstance(source, VideoReader) and isinstance(product, VideoProduct):
         is_small = small_size != (source.info.height, source.info.width)
         if is_small and source.can_keep_stored() and product.file.encoding.takes_stored(source.coding):
