@@ -30,6 +30,7 @@ _PARAMETERS = {
     "adapt.names": "lambda_names",
     "adapt.names_translated": "lambda_names_translated",
     "adapt.features": "lambda_features",
+    "adapt.translate_every": "translate_every",
 }
 # Parameters that are spelled otherwise as flags.
 _SPELLED = {"crop_px": "--size", "load_px": "--load-size"}

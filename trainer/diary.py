@@ -37,17 +37,21 @@ class Diary:
     board: Board
     first: int
     _began: float = field(default_factory=time.monotonic)
+    # Some losses have not a part in every step: of each the last one since the log's last line.
+    _losses: dict[str, float] = field(default_factory=dict)
 
     def note_losses(self, done: int, losses: Mapping[str, float]) -> None:
         """Tell how step `done` went; every `log_every` steps look whether something is wrong."""
         self.watchdogs.see_losses(losses)
+        self._losses |= losses
         rate = (done - self.first) * 2 * self.config.batch_size / (time.monotonic() - self._began)
-        self.reporter.advance(note=_note(losses, rate, self.watchdogs))
+        self.reporter.advance(note=_note(self._losses, rate, self.watchdogs))
         if done % self.config.log_every == 0 or done == self.config.steps:
             self.watchdogs.judge_losses(done)
             alarms = list(self.watchdogs.up)
-            self.run.log({"step": done, **losses, "images_per_second": rate, "alarms": alarms})
-            self.board.figures(done, losses)
+            self.run.log({"step": done, **self._losses, "images_per_second": rate, "alarms": alarms})
+            self.board.figures(done, self._losses)
+            self._losses = {}
 
     def note_scores(self, done: int, scores: Mapping[str, float]) -> None:
         """Tell what held-out pictures say of step `done`."""

@@ -18,7 +18,12 @@ from i2itool.work_size import parse_work_size
 from .complaints import spelled
 from .config import GeneratorRecipe, TrainConfig, make_config
 from .defaults import DEFAULTS, merge
-from .refusals import network_multiple, refuse_impossible, refuse_settings_of_another_method
+from .refusals import (
+    network_multiple,
+    refuse_impossible,
+    refuse_lonely_flags_of_a_classifier,
+    refuse_settings_of_another_method,
+)
 
 GENERATORS: dict[str, dict[str, Any]] = {
     "resnet-9": {"name": "resnet", "hyper": {"blocks": 9}},
@@ -143,7 +148,7 @@ def make_adaptation_recipe(
 ) -> TrainConfig:
     """The recipe of a classifier of these classes, from the flags of `i2itool adapt` (None: not given).
 
-    Raises OptionError for what cannot be.
+    Raises OptionError for what cannot be or would not be heeded.
     """
     table: dict[str, Any] = {
         **{name: flags[name] for name in ("name", "steps", "batch_size", "seed", "eval_every")},
@@ -170,6 +175,7 @@ def make_adaptation_recipe(
         },
     }
     config = make_config({}, table, given=flags)
+    refuse_lonely_flags_of_a_classifier(config, flags)
     refuse_impossible(config, flags)
     return config
 

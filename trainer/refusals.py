@@ -109,6 +109,18 @@ def _check_crop(config: TrainConfig, multiple: int) -> None:
         raise Misfit(problem, "crop_px", "generator.name", remedy=f"--size {nearest}")
 
 
+def refuse_lonely_flags_of_a_classifier(config: TrainConfig, flags: Mapping[str, Any]) -> None:
+    """Raise OptionError for flags of `i2itool adapt` that would do nothing for want of another."""
+    weights = config.adapt
+    if flags["balance"] is not None and not weights.self_trains:
+        hint = "give --self-training WEIGHT"
+        raise OptionError(f"--balance {flags['balance']}: does nothing by itself", hint=hint)
+    if weights.translate_every > config.steps:
+        remedy = f"at most --translate-every {config.steps}"
+        misfit = Misfit("no step would translate", "adapt.translate_every", "steps", remedy=remedy)
+        raise refusal(misfit, flags)
+
+
 def _least_px(config: TrainConfig, multiple: int) -> int:
     """The smallest crop that generator and critics take."""
     # A trunk reflects at its edges, and so needs two pixels; a U-Net may go down to one.

@@ -38,6 +38,8 @@ COLLAPSED_SHARE = 0.1
 IDENTITY_LEVELS = 2.0
 # A change of the losses by less than this between two windows of PLATEAU_STEPS is none.
 PLATEAU_SHARE, PLATEAU_STEPS = 0.01, 5000
+# Losses that swing for ever, or are not to fall: the others tell whether anything moves.
+UNTELLING = ("D_", "G_", "imbalance", "sure")
 # At first every generator is near something degenerate.
 PATIENCE_STEPS = 500
 
@@ -89,8 +91,7 @@ class Watchdogs:
         for name, loss in losses.items():
             if name.startswith("D_"):
                 self._critics.setdefault(name, deque(maxlen=WINDOW_STEPS)).append(loss)
-        # Adversarial losses swing for ever; how well pictures come back tells whether anything moves.
-        self._likeness.append(sum(loss for name, loss in losses.items() if name[:2] not in ("D_", "G_")))
+        self._likeness.append(sum(loss for name, loss in losses.items() if not name.startswith(UNTELLING)))
 
     def judge_losses(self, step: int) -> None:
         """Raise or drop the alarms about losses; logs new ones."""

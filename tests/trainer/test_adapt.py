@@ -119,6 +119,13 @@ def test_what_cannot_be_is_one_clear_line(words: list[str], code: int, told: str
     assert (result.exit_code, told in result.output) == (code, True), result.output
 
 
+def test_losses_of_steps_that_translate_are_logged_with_the_others() -> None:
+    assert adapt("--steps", 20, "--translate-every", 3).exit_code == 0
+    logged = json.loads(Path("runs/shapes/metrics.jsonl").read_text().splitlines()[0])
+    assert logged["step"] == 20
+    assert {"names", "D_A", "G_A", "ll_A"} <= set(logged)
+
+
 def test_what_is_not_in_the_paper_is_asked_for() -> None:
     extra = ["--self-training", 2, "--vary", "warp", "--vary", "strokes", "--vary-source", "difference"]
     tables = []

@@ -105,13 +105,23 @@ def test_a_student_that_cannot_be_is_refused_by_the_flags(
     assert_refused(run(f"distill day2night A {flags}", folders), named)
 
 
-def test_a_weight_below_nothing_is_refused_when_a_classifier_is_adapted(
-    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ("--lambda-names -1", "--lambda-names -1.0"),
+        ("--balance 1", "--balance 1.0"),
+        ("--self-training 0 --balance 1", "--balance 1.0"),
+        ("--steps 5 --translate-every 6", "--translate-every 6 with --steps 5"),
+        ("--translate-every 20001", "--translate-every 20001"),
+    ],
+)
+def test_a_classifier_that_cannot_be_is_refused_by_the_flags(
+    flags: str, named: str, folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("one", "two"):
         write_noise(tmp_path / "classes" / name, 1, brightness=90)
-    assert_refused(run("adapt classes A --lambda-names -1", folders), "--lambda-names -1.0")
+    assert_refused(run(f"adapt classes A {flags}", folders), named)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,16 @@ def test_a_run_that_stands_still_is_named_and_one_that_moves_is_not(fall: float,
     assert ("plateau" in watchdogs.up) is is_plateau
 
 
+def test_what_a_classifier_is_sure_of_hides_no_plateau() -> None:
+    watchdogs = Watchdogs("adapt")
+    for step in range(2 * PLATEAU_STEPS):
+        watchdogs.see_losses(
+            {"names": 1.0, "sure": step / PLATEAU_STEPS, "imbalance": 5.0 - step / PLATEAU_STEPS}
+        )
+    watchdogs.judge_losses(0)
+    assert list(watchdogs.up) == ["plateau"]
+
+
 def test_nothing_is_said_of_pictures_at_first(real: Tensor) -> None:
     ways: dict[Direction, nn.Module] = {"a2b": nn.Identity(), "b2a": nn.Identity()}
     watchdogs = Watchdogs("unit")
