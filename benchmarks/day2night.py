@@ -24,6 +24,7 @@ from i2itool.trainer.fit import fit
 from i2itool.trainer.run import RunFolder
 
 from benchmarks import results
+from benchmarks.changed_batches import as_drawn, drawn_by, jittered_a, larger_late
 from benchmarks.preset_scores import judges_of, medians, paired_psnr, read_pictures, translations
 from i2itool.console import PlainReporter
 from i2itool.metrics.kid import kernel_distance
@@ -64,7 +65,10 @@ VARIANTS: dict[str, Table] = {
         "cyclegan": {"cycle": {"start": 5, "end": 2}, "identity": {"start": 0.5, "end": 0, "until": 0.5}}
     },
     "rate 2e-4": {"adam": {"rate": 2e-4, "constant": 0.5}},
+    "colour jitter on A alone": {},
+    "larger crops late": {},
 }
+WAYS = {"colour jitter on A alone": jittered_a, "larger crops late": larger_late}
 RECIPE = Path(__file__).parents[1] / "presets" / "day2night" / "train.toml"
 # What the network sees of a video of 16:9.
 FRAME = (256, 456)
@@ -99,6 +103,7 @@ def train_and_score(arguments: argparse.Namespace, name: str, folder: Path) -> r
     config = make_recipe(name, arguments.features, arguments.steps)
     data = open_data((arguments.train / "trainA", arguments.train / "trainB"), config)
     began = time.process_time()
+    data = drawn_by(data, WAYS.get(name, as_drawn), arguments.steps)
     fit(config, data, RunFolder(folder), device=torch.device("cpu"), reporter=PlainReporter())
     seconds = (time.process_time() - began) / arguments.steps
     preset = str(folder)
