@@ -96,7 +96,7 @@ def small_of(stored: Stored, size: tuple[int, int]) -> Pixels:
 
 
 def resized(pixels: NDArray[Levels], size: tuple[int, int]) -> NDArray[Levels]:
-    """N,H,W,3 pictures made smaller, to a height and a width; each pixel is the mean of what it covers."""
+    """N,H,W,3 pictures made smaller, to a height and a width; nothing fine is left out in between."""
     if size == pixels.shape[1:3]:
         return pixels
     return np.stack([_shrunk(picture, size) for picture in pixels]).astype(pixels.dtype, copy=False)
