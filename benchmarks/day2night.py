@@ -68,9 +68,11 @@ VARIANTS: dict[str, Table] = {
     },
     "rate 2e-4": {"adam": {"rate": 2e-4, "constant": 0.5}},
     "colour jitter on A alone": {},
-    "larger crops late": {},
+    # The pool mixes pictures of all steps, and so wants them of one size.
+    "larger crops late, no pool": {"pool_size": 0},
+    "no pool": {"pool_size": 0},
 }
-WAYS = {"colour jitter on A alone": jittered_a, "larger crops late": larger_late}
+WAYS = {"colour jitter on A alone": jittered_a, "larger crops late, no pool": larger_late}
 RECIPE = Path(__file__).parents[1] / "presets" / "day2night" / "train.toml"
 # What the network sees of a video of 16:9.
 FRAME = (256, 456)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ def test_events_hold_figures_and_previews_and_repeated_steps_once(tmp_path: Path
         for step in (1, 2, 3):
             board.figures(step, {"G_A": float(step)})
         board.preview(2, np.full((8, 12, 3), 100, np.uint8))
+    # Files of events are read in the order of their names: by the second, then by a number, of which 10 is
+    # before 9.
+    time.sleep(1)
     # Resumed after step 1, the run repeats steps 2 and 3.
     with Board(tmp_path, first=1) as board:
         for step in (2, 3):
