@@ -58,7 +58,7 @@ EXPERIMENTS = {
 # What tells one table from another; the rest of a recipe is the same for all.
 SETTINGS = (
     *("steps", "batch_size", "width", "critic_width", "rate", "rise", "names_translated", "ema"),
-    *("self_training", "vary", "translate_every", "dropout", "balance"),
+    *("self_training", "threshold", "views", "vary", "translate_every", "dropout", "balance"),
 )
 # What the classifiers that see the source alone heed of them.
 SETTINGS_ALONE = ("steps", "batch_size", "critic_width", "rate", "dropout")
@@ -86,6 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--names-translated", type=float, default=0.0, help="not in the paper")
     parser.add_argument("--self-training", type=float, default=0.0, help="not in the paper")
+    parser.add_argument("--threshold", type=float, default=0.9, help="how sure the average must be for that")
+    parser.add_argument("--views", type=int, default=1, help="of whose mean it is, varied unless it is one")
     parser.add_argument("--vary", action="store_true", help="vary what is to be named; not in the paper")
     parser.add_argument("--translate-every", type=int, default=1, help="of how many steps")
     parser.add_argument("--balance", type=float, default=0.1, help="share of that, for even classes")
@@ -167,6 +169,8 @@ def recipe(
             "names_translated": arguments.names_translated,
             "self_training": {"start": 0.0, "end": arguments.self_training, "until": 0.3},
             "balance": arguments.balance,
+            "threshold": arguments.threshold,
+            "views": arguments.views,
             "vary": experiment.vary if arguments.vary else (),
             "vary_source": experiment.vary_source if arguments.vary else (),
             "translate_every": arguments.translate_every,

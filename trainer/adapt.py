@@ -22,7 +22,7 @@ from .ema import Ema
 from .initialise import initialise_xavier
 from .labelled import LabelledBatch
 from .losses import l1
-from .self_training import agreement, imbalance
+from .self_training import agreement, imbalance, mean_of_views
 from .translators import build_translators
 from .variation import vary
 
@@ -122,9 +122,7 @@ class AdaptTask(AdversarialTask):
         # believing before translations are.
         own, other = varied_a.tensor_split(2)
         with self._autocast():
-            with torch.no_grad():
-                teacher = cast(CoupledCritic32, self.averages["D"].network)
-                of_teacher = teacher.name(teacher.features(b=b)).float()
+            of_teacher = self._shares_by_teacher(b)
             seen = self.critic.features(own, torch.cat([other, vary(b, weights.vary)]))
             named = self.critic.name(seen).float()
         loss, of_b = F.cross_entropy(named[: len(a)], names), named[len(a) :]
@@ -133,6 +131,13 @@ class AdaptTask(AdversarialTask):
         taught = agreed + weights.balance.at(progress) * even
         total = weights.names.at(progress) * loss + weights.self_training.at(progress) * taught
         return total, {"names": loss, "agreement": agreed, "imbalance": even, "sure": sure}
+
+    @torch.no_grad()
+    def _shares_by_teacher(self, b: Tensor) -> Tensor:
+        """The shares of the classes that the averaged classifier gives each of B. N,classes."""
+        teacher, weights = cast(CoupledCritic32, self.averages["D"].network), self.config.adapt
+        views = b if weights.views == 1 else torch.cat([vary(b, weights.vary) for _ in range(weights.views)])
+        return mean_of_views(teacher.name(teacher.features(b=views)).float(), weights.views)
 
     def _of_generator(self, a: Tensor, b: Tensor, progress: float) -> tuple[Tensor, Losses]:
         # Not by names: VAEs and classifier would agree on signs of a class that no real picture has.

@@ -39,6 +39,16 @@ KINDS = ("warp", "strokes", "contrast", "colours", "difference")
     help="Share of --self-training by which all classes are to be named alike.  [default: 0.1]",
 )
 @click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="How sure it must be for --self-training.  [default: 0.9]",
+)
+@click.option(
+    "--views",
+    type=click.IntRange(1),
+    help="Of how many varied views of a picture it then takes the mean.  [default: 1, as it is]",
+)
+@click.option(
     "--vary",
     type=click.Choice(KINDS),
     multiple=True,

@@ -91,11 +91,12 @@ class AdaptRecipe(_Weights):
     """UNIT's objective for domain adaptation; `likelihood` and `features` are sums over a picture.
 
     names_translated: of naming the translations of A, too.  self_training: of naming varied pictures of B as
-    the averaged classifier does where it gives a class at least `threshold`; `balance`, a share of it, of
-    giving all classes alike.  None of them is in the paper.  dropout: share of the authors' in the
-    classifier.  translate_every: of how many steps one translates; all name.  vary: how pictures are varied
-    to be named, see `trainer.variation`; those of A by `vary_source` before that.  invert: of which domain
-    to show pictures as negatives as often as not.  classes: the names, in the order of the classifier.
+    the averaged classifier does where it gives a class at least `threshold`, in the mean of as many varied
+    `views` (of one: the picture as it is); `balance`, a share of it, of giving all classes alike.  None of
+    them is in the paper.  dropout: share of the authors' in the classifier.  translate_every: of how many
+    steps one translates; all name.  vary: how pictures are varied to be named, see `trainer.variation`; those
+    of A by `vary_source` before that.  invert: of which domain to show pictures as negatives as often as not.
+    classes: the names, in the order of the classifier.
     """
 
     adversarial: Ramp = Ramp(start=1, end=1)
@@ -107,6 +108,7 @@ class AdaptRecipe(_Weights):
     self_training: Ramp = Ramp(start=0, end=0)
     balance: Ramp = Ramp(start=0.1, end=0.1)
     threshold: float = Field(default=0.9, ge=0, lt=1)
+    views: int = Field(default=1, ge=1)
     dropout: float = Field(default=1.0, ge=0, le=1)
     translate_every: int = Field(default=1, ge=1)
     # In a file these three are lists.

@@ -166,6 +166,8 @@ def make_adaptation_recipe(
             "features": flags["lambda_features"],
             "self_training": _rising(flags["self_training"]),
             "balance": flags["balance"],
+            "threshold": flags["threshold"],
+            "views": flags["views"],
             "vary": flags["vary"] or None,
             "vary_source": flags["vary_source"] or None,
             "translate_every": flags["translate_every"],

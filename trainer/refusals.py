@@ -112,9 +112,12 @@ def _check_crop(config: TrainConfig, multiple: int) -> None:
 def refuse_lonely_flags_of_a_classifier(config: TrainConfig, flags: Mapping[str, Any]) -> None:
     """Raise OptionError for flags of `i2itool adapt` that would do nothing for want of another."""
     weights = config.adapt
-    if flags["balance"] is not None and not weights.self_trains:
-        hint = "give --self-training WEIGHT"
-        raise OptionError(f"--balance {flags['balance']}: does nothing by itself", hint=hint)
+    for name, needed, is_there in (
+        ("balance", "--self-training WEIGHT", weights.self_trains),
+        ("threshold", "--self-training WEIGHT", weights.self_trains),
+        ("views", "--self-training WEIGHT and --vary", weights.self_trains and bool(weights.vary)),
+    ):
+        _refuse_alone(flags, name, needed, is_there=is_there)
     if weights.translate_every > config.steps:
         remedy = f"at most --translate-every {config.steps}"
         misfit = Misfit("no step would translate", "adapt.translate_every", "steps", remedy=remedy)
@@ -136,5 +139,9 @@ def refuse_lonely_flags_of_a_student(flags: Mapping[str, Any], holdout: Path | N
         ("eval_every", "--holdout FOLDER", holdout is not None),
         ("lambda_features", "--features FILE", flags["features"] is not None),
     ):
-        if flags[name] is not None and not is_there:
-            raise OptionError(f"{spelled(name)} {flags[name]}: does nothing by itself", hint=f"give {needed}")
+        _refuse_alone(flags, name, needed, is_there=is_there)
+
+
+def _refuse_alone(flags: Mapping[str, Any], name: str, needed: str, *, is_there: bool) -> None:
+    if flags[name] is not None and not is_there:
+        raise OptionError(f"{spelled(name)} {flags[name]}: does nothing by itself", hint=f"give {needed}")

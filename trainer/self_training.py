@@ -1,7 +1,8 @@
 """A classifier taught by its own running mean, on pictures without names; not part of UNIT.
 
 The mean is the teacher, as in French, Mackiewicz and Fisher 2018 (arXiv:1706.05208); what it is sure of
-becomes a name, as in FixMatch (Sohn et al. 2020, arXiv:2001.07685).
+becomes a name, as in FixMatch (Sohn et al. 2020, arXiv:2001.07685); in the mean over several views of a
+picture, as in MixMatch (Berthelot et al. 2019, arXiv:1905.02249), it is right more often.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ def agreement(logits: Tensor, of_teacher: Tensor, *, threshold: float) -> tuple[
     """Cross entropy of `logits` and the teacher's name of each picture, 0 where it is not sure of it.
 
     It is sure of a class with a share of `threshold` or more.
-    logits: N,classes of varied pictures.  of_teacher: N,classes of the same ones as they are, without
-    gradient.  Returns the mean over all N, and the share of pictures that the teacher is sure of.
+    logits: N,classes of varied pictures.  of_teacher: N,classes, the shares that it gives each of the same
+    ones, without gradient.  Returns the mean over all N, and the share of pictures that it is sure of.
     """
-    share, names = of_teacher.softmax(1).max(1)
+    share, names = of_teacher.max(1)
     sure = (share >= threshold).to(logits.dtype)
     return (F.cross_entropy(logits, names, reduction="none") * sure).mean(), sure.mean()
+
+
+def mean_of_views(logits: Tensor, count: int) -> Tensor:
+    """N,classes: the mean shares that each of N pictures gets; logits: count*N,classes, view by view."""
+    return logits.softmax(1).view(count, -1, logits.shape[1]).mean(0)
 
 
 def imbalance(logits: Tensor) -> Tensor:

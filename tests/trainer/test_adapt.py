@@ -127,7 +127,8 @@ def test_losses_of_steps_that_translate_are_logged_with_the_others() -> None:
 
 
 def test_what_is_not_in_the_paper_is_asked_for() -> None:
-    extra = ["--self-training", 2, "--vary", "warp", "--vary", "strokes", "--vary-source", "difference"]
+    extra = ["--self-training", 2, "--threshold", 0.5, "--views", 3]
+    extra += ["--vary", "warp", "--vary", "strokes", "--vary-source", "difference"]
     tables = []
     for name, words in (
         ("plain", []),
@@ -136,13 +137,18 @@ def test_what_is_not_in_the_paper_is_asked_for() -> None:
         assert adapt("--steps", 2, "--out", name, *words).exit_code == 0
         recipe = json.loads(Path(name, "preset/train.json").read_text())
         tables.append(recipe.get("recipe", recipe)["adapt"])
-    keys = ("self_training", "balance", "vary", "vary_source", "translate_every", "dropout")
+    keys = (
+        *("self_training", "balance", "vary", "vary_source", "translate_every", "dropout"),
+        *("threshold", "views"),
+    )
     assert [tables[0][key] for key in keys] == [
         {"start": 0, "end": 0, "until": 1},
         {"start": 0.1, "end": 0.1, "until": 1},
         [],
         [],
         1,
+        1,
+        0.9,
         1,
     ]
     assert [tables[1][key] for key in keys] == [
@@ -152,6 +158,8 @@ def test_what_is_not_in_the_paper_is_asked_for() -> None:
         ["difference"],
         2,
         0.5,
+        0.5,
+        3,
     ]
 
 

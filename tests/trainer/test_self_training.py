@@ -13,7 +13,7 @@ from i2itool.trainer.adapt_cli import KINDS
 from i2itool.trainer.config import TrainConfig
 from i2itool.trainer.labelled import LabelledBatch
 from i2itool.trainer.objectives import Variation
-from i2itool.trainer.self_training import agreement, imbalance
+from i2itool.trainer.self_training import agreement, imbalance, mean_of_views
 from i2itool.trainer.variation import VARIATIONS, difference, recolour, vary, vary_strokes, warp
 
 MakeConfig = Callable[..., TrainConfig]
@@ -34,18 +34,25 @@ def test_agreement_is_the_cross_entropy_with_what_the_teacher_is_sure_of() -> No
     sure, names = taught.max(1) >= 0.7, taught.argmax(1)
     assert 0 < sure.sum() < 50
     wanted = -np.log(shares(logits)[np.arange(50), names][sure]).sum() / 50
-    agreed, share = agreement(logits, of_teacher, threshold=0.7)
+    agreed, share = agreement(logits, of_teacher.softmax(1), threshold=0.7)
     assert float(agreed) == pytest.approx(wanted, rel=1e-5)
     assert float(share) == pytest.approx(sure.mean())
 
 
 def test_a_teacher_that_is_sure_of_nothing_teaches_nothing() -> None:
     logits = torch.randn(8, 4, requires_grad=True)
-    agreed, share = agreement(logits, torch.zeros(8, 4), threshold=0.5)
+    agreed, share = agreement(logits, torch.full((8, 4), 0.25), threshold=0.5)
     agreed.backward()
     assert (agreed.item(), share.item()) == (0, 0)
     assert logits.grad is not None
     assert not logits.grad.any()
+
+
+def test_views_of_a_picture_count_alike() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(3 * 5, 4)
+    wanted = shares(logits).reshape(3, 5, 4).mean(0)
+    np.testing.assert_allclose(mean_of_views(logits, 3).numpy(), wanted, rtol=1e-5)
 
 
 def test_imbalance_is_least_where_all_classes_are_named_alike() -> None:
@@ -145,7 +152,10 @@ def make_task(make_tiny_config: MakeConfig, **weights: object) -> AdaptTask:
     return AdaptTask(config, torch.device("cpu"))
 
 
-SELF_TAUGHT = {"self_training": 1.0, "vary": ("warp", "strokes"), "translate_every": 2, "threshold": 0.0}
+SELF_TAUGHT = {
+    **{"self_training": 1.0, "threshold": 0.0, "views": 2},
+    **{"vary": ("warp", "strokes"), "translate_every": 2},
+}
 
 
 def test_a_self_taught_run_goes_on_exactly(make_tiny_config: MakeConfig) -> None:
@@ -175,6 +185,21 @@ def test_only_the_steps_asked_for_translate(make_tiny_config: MakeConfig) -> Non
         assert "names" in losses
         changed = [not torch.equal(old, new) for old, new in zip(before, after, strict=True)]
         assert changed == [translates, True]
+
+
+def test_a_teacher_names_by_the_mean_of_varied_views(make_tiny_config: MakeConfig) -> None:
+    agreed = {}
+    for views in (1, 3):
+        task, b = make_task(make_tiny_config, **{**SELF_TAUGHT, "views": views}), batch_of(0).b
+        torch.manual_seed(0)
+        agreed[views] = task._shares_by_teacher(b)
+        teacher = task.averages["D"].network
+        torch.manual_seed(0)
+        with torch.no_grad():
+            seen = [b] if views == 1 else [vary(b, ("warp", "strokes")) for _ in range(views)]
+            wanted = torch.stack([teacher(view).softmax(1) for view in seen]).mean(0)
+        torch.testing.assert_close(agreed[views], wanted)
+    assert not torch.equal(agreed[1], agreed[3])
 
 
 def test_the_targets_own_layer_learns_from_the_teacher_alone(make_tiny_config: MakeConfig) -> None:
