@@ -41,12 +41,12 @@ KINDS = ("warp", "strokes", "contrast", "colours", "difference")
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, max_open=True),
-    help="How sure it must be for --self-training.  [default: 0.9]",
+    help="How sure the average must be of a name for --self-training, 0 to 1.  [default: 0.9]",
 )
 @click.option(
     "--views",
     type=click.IntRange(1),
-    help="Of how many varied views of a picture it then takes the mean.  [default: 1, as it is]",
+    help="By how many views of a picture, each varied, the average names it; 1: as it is.  [default: 1]",
 )
 @click.option(
     "--vary",

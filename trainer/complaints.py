@@ -30,6 +30,11 @@ _PARAMETERS = {
     "adapt.names": "lambda_names",
     "adapt.names_translated": "lambda_names_translated",
     "adapt.features": "lambda_features",
+    "adapt.self_training": "self_training",
+    "adapt.balance": "balance",
+    "adapt.threshold": "threshold",
+    "adapt.views": "views",
+    "adapt.dropout": "dropout",
     "adapt.translate_every": "translate_every",
 }
 # Parameters that are spelled otherwise as flags.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,9 @@ Point = tuple[int, float]
 # Enough for a picture of a screen's width.
 MAX_POINTS = 240
 PANEL_PX = (260, 640)
+_OF_NAMING = ("names", "agreement", "imbalance", "sure")
 _MARGIN_PX = (30, 20, 30, 60)  # top, right, bottom, left
+_FONT, _LABEL_SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
 _COLOURS = (
     (31, 119, 180), (214, 39, 40), (44, 160, 44), (255, 127, 14),
     (148, 103, 189), (140, 86, 75), (23, 190, 207), (127, 127, 127),
@@ -34,14 +36,16 @@ class Panel:
 
 
 def read_panels(log: Path) -> list[Panel]:
-    """The panels of a metrics.jsonl that have curves: generators, critics, what comes back, held-out scores.
+    """The panels of a metrics.jsonl that have curves; a line that is not whole yet is passed over.
 
-    A line that is not whole yet is passed over.
+    Generators, critics, what comes back, codes, a classifier's names, held-out scores.
     """
     titles = {
         "G": "Generators against critics",
         "D": "Critics",
         "": "How pictures come back",
+        "kl": "Codes against noise (KL)",
+        "names": "Names",
         "scores": "Held-out pictures",
     }
     groups: dict[str, dict[str, list[Point]]] = {key: {} for key in titles}
@@ -51,13 +55,21 @@ def read_panels(log: Path) -> list[Panel]:
             groups["scores"].setdefault(name, []).append((step, value))
         for name, value in figures.items():
             if isinstance(value, float) and name != "images_per_second":
-                group = name[0] if name[:2] in ("G_", "D_") else ""
-                groups[group].setdefault(name, []).append((step, value))
+                groups[_group(name)].setdefault(name, []).append((step, value))
     return [
         Panel(titles[key], {name: thin(points) for name, points in curves.items()})
         for key, curves in groups.items()
         if curves
     ]
+
+
+def _group(loss: str) -> str:
+    """The panel of a loss; curves that share one have values alike in size."""
+    if loss[:2] in ("G_", "D_"):
+        return loss[0]
+    if loss.startswith("kl"):
+        return "kl"
+    return "names" if loss.startswith(_OF_NAMING) else ""
 
 
 def thin(points: Sequence[Point]) -> list[Point]:
@@ -88,6 +100,7 @@ def _draw(panel: Panel) -> Pixels:
         _write(canvas, text, (4, y), 0.4)
     _write(canvas, f"step {first}", (left, height - 10), 0.4)
     _write(canvas, str(last), (width - right - 50, height - 10), 0.4)
+    labels = _places(panel.curves, left + 8, width - right)
     for index, (name, points) in enumerate(panel.curves.items()):
         colour = _COLOURS[index % len(_COLOURS)]
         line = [
@@ -98,11 +111,24 @@ def _draw(panel: Panel) -> Pixels:
         cv2.polylines(canvas, [pixels], False, colour, 1, cv2.LINE_AA)
         if len(pixels) == 1:
             cv2.circle(canvas, pixels[0].tolist(), 2, colour, -1, cv2.LINE_AA)
-        _write(canvas, name, (left + 8 + 90 * (index % 6), top + 16 + 16 * (index // 6)), 0.4, colour)
+        column, row = labels[index]
+        _write(canvas, name, (column, top + 16 + 16 * row), _LABEL_SIZE, colour)
     return canvas
+
+
+def _places(names: Iterable[str], left: int, right: int) -> list[tuple[int, int]]:
+    """Where each name of a legend begins, in pixels from the left, and in which row."""
+    places, column, row = [], left, 0
+    for name in names:
+        (wide, _), _ = cv2.getTextSize(name, _FONT, _LABEL_SIZE, 1)
+        if column > left and column + wide > right:
+            column, row = left, row + 1
+        places.append((column, row))
+        column += wide + 14
+    return places
 
 
 def _write(
     canvas: Pixels, text: str, place: tuple[int, int], size: float, colour: tuple[int, int, int] = (0, 0, 0)
 ) -> None:
-    cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
+    cv2.putText(canvas, text, place, _FONT, size, colour, 1, cv2.LINE_AA)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -36,10 +36,10 @@ INVERTED_CORRELATION = -0.3
 COLLAPSED_SHARE = 0.1
 # Mean change, in levels of 255, under which a translation is hardly one.
 IDENTITY_LEVELS = 2.0
-# A change of the losses by less than this between two windows of PLATEAU_STEPS is none.
+# A change of a loss by less than this share of it between two windows of PLATEAU_STEPS is none.
 PLATEAU_SHARE, PLATEAU_STEPS = 0.01, 5000
-# Losses that swing for ever, or are not to fall: the others tell whether anything moves.
-UNTELLING = ("D_", "G_", "imbalance", "sure")
+# Losses that swing for ever, or go by what a classifier believes: the others tell whether anything moves.
+UNTELLING = ("D_", "G_", "agreement", "imbalance", "sure")
 # At first every generator is near something degenerate.
 PATIENCE_STEPS = 500
 
@@ -84,14 +84,14 @@ class Watchdogs:
     stops: bool = False
     up: dict[str, Alarm] = field(default_factory=dict)
     _critics: dict[str, deque[float]] = field(default_factory=dict)
-    _likeness: deque[float] = field(default_factory=lambda: deque(maxlen=2 * PLATEAU_STEPS))
+    _telling: deque[dict[str, float]] = field(default_factory=lambda: deque(maxlen=2 * PLATEAU_STEPS))
 
     def see_losses(self, losses: Mapping[str, float]) -> None:
         """Remember the losses of one step."""
         for name, loss in losses.items():
             if name.startswith("D_"):
                 self._critics.setdefault(name, deque(maxlen=WINDOW_STEPS)).append(loss)
-        self._likeness.append(sum(loss for name, loss in losses.items() if not name.startswith(UNTELLING)))
+        self._telling.append({name: loss for name, loss in losses.items() if not name.startswith(UNTELLING)})
 
     def judge_losses(self, step: int) -> None:
         """Raise or drop the alarms about losses; logs new ones."""
@@ -132,11 +132,16 @@ class Watchdogs:
         ]
 
     def _plateau(self) -> list[Alarm]:
-        if len(self._likeness) < 2 * PLATEAU_STEPS:
+        if len(self._telling) < 2 * PLATEAU_STEPS:
             return []
-        values = list(self._likeness)
-        before, after = _mean(values[:PLATEAU_STEPS]), _mean(values[PLATEAU_STEPS:])
-        if abs(after - before) > PLATEAU_SHARE * abs(before):
+        steps = list(self._telling)
+        before, after = _means(steps[:PLATEAU_STEPS]), _means(steps[PLATEAU_STEPS:])
+        # Each by itself: a large one would hide that a small one falls.
+        moved = (
+            abs(after[name] - before[name]) > PLATEAU_SHARE * abs(before[name])
+            for name in before.keys() & after.keys()
+        )
+        if any(moved):
             return []
         return [Alarm("plateau", f"the losses have not moved for {PLATEAU_STEPS} steps; the run may be done")]
 
@@ -180,3 +185,12 @@ def diversity(pictures: Tensor) -> float:
 
 def _mean(values: Collection[float]) -> float:
     return sum(values) / len(values)
+
+
+def _means(steps: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Of each loss, over the steps that have it."""
+    values: dict[str, list[float]] = {}
+    for losses in steps:
+        for name, loss in losses.items():
+            values.setdefault(name, []).append(loss)
+    return {name: _mean(found) for name, found in values.items()}

@@ -163,6 +163,12 @@ def test_what_is_not_in_the_paper_is_asked_for() -> None:
     ]
 
 
+def test_one_form_at_a_time() -> None:
+    result = invoke("classify", "shapes", "tinted", "--json", "--csv")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "error: --json with --csv: one form at a time\n"
+
+
 def test_a_preset_that_only_translates_cannot_classify(make_preset: Callable[[str], Path]) -> None:
     make_preset("tiny")
     result = invoke("classify", "tiny", "tinted")

@@ -65,13 +65,16 @@ def test_curves_are_grouped_and_a_torn_line_is_passed_over(tmp_path: Path) -> No
     lines = [
         {"step": 1, "G_A": 1.0, "D_A": 0.5, "cycle_A": 2.0, "images_per_second": 9.0, "alarms": []},
         {"step": 2, "G_A": 0.5, "D_A": 0.25, "cycle_A": 1.0, "images_per_second": 9.0, "alarms": []},
+        {"step": 2, "kl_A": 150.0, "names": 0.5, "sure": 0.25, "features": 0.75, "alarms": []},
         {"step": 2, "scores": {"psnr": 20.0}},
     ]
     (tmp_path / "log").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 3, "G_')
     assert [panel.curves for panel in read_panels(tmp_path / "log")] == [
         {"G_A": [(1, 1.0), (2, 0.5)]},
         {"D_A": [(1, 0.5), (2, 0.25)]},
-        {"cycle_A": [(1, 2.0), (2, 1.0)]},
+        {"cycle_A": [(1, 2.0), (2, 1.0)], "features": [(2, 0.75)]},
+        {"kl_A": [(2, 150.0)]},
+        {"names": [(2, 0.5)], "sure": [(2, 0.25)]},
         {"psnr": [(2, 20.0)]},
     ]
     assert read_panels(tmp_path / "missing") == []
@@ -92,6 +95,16 @@ def test_a_curve_is_drawn_from_low_to_high() -> None:
     blue = blue[blue[:, 0] > 60]  # below the legend
     left, right = blue[blue[:, 1] < 120], blue[blue[:, 1] > 480]
     assert left[:, 0].max() > right[:, 0].min() + 100
+
+
+def test_names_of_a_legend_stand_apart_and_go_on_in_the_next_row() -> None:
+    names = [letter * 16 for letter in "abcde"]
+    drawn = draw_curves([Panel("x", {name: [(0, 0.0), (9, 0.0)] for name in names})])
+    first, second = ((drawn[row : row + 10, 62:618] < 200).any((0, 2)) for row in (33, 49))
+    text = "".join("#" if ink else " " for ink in first).strip()
+    # A name has no gap of so many pixels within.
+    assert text.count(" " * 8 + "#") == 3
+    assert 0 < second.sum() < first.sum()
 
 
 def test_previews_are_spread_over_the_run() -> None:

@@ -78,12 +78,21 @@ def test_a_run_that_stands_still_is_named_and_one_that_moves_is_not(fall: float,
     assert ("plateau" in watchdogs.up) is is_plateau
 
 
+def test_a_small_loss_that_falls_beside_a_large_one_is_no_plateau() -> None:
+    """The large one comes at every tenth step alone."""
+    watchdogs = Watchdogs("adapt")
+    for step in range(2 * PLATEAU_STEPS):
+        falling = {"names": 2.0 - step / PLATEAU_STEPS}
+        watchdogs.see_losses(falling if step % 10 else falling | {"kl": 170.0})
+    watchdogs.judge_losses(0)
+    assert watchdogs.up == {}
+
+
 def test_what_a_classifier_is_sure_of_hides_no_plateau() -> None:
     watchdogs = Watchdogs("adapt")
     for step in range(2 * PLATEAU_STEPS):
-        watchdogs.see_losses(
-            {"names": 1.0, "sure": step / PLATEAU_STEPS, "imbalance": 5.0 - step / PLATEAU_STEPS}
-        )
+        way = step / PLATEAU_STEPS
+        watchdogs.see_losses({"names": 1.0, "sure": way, "imbalance": 5.0 - way, "agreement": way})
     watchdogs.judge_losses(0)
     assert list(watchdogs.up) == ["plateau"]
 
