@@ -60,7 +60,7 @@ SETTINGS = (
     *("steps", "batch_size", "width", "critic_width", "rate", "rise", "names_translated", "ema"),
     *("self_training", "threshold", "views", "vary", "translate_every", "dropout", "balance"),
 )
-# What the classifiers that see the source alone heed of them.
+# What the classifiers that learn from names alone heed of them.
 SETTINGS_ALONE = ("steps", "batch_size", "critic_width", "rate", "dropout")
 KINDS = {
     "source_alone": SETTINGS_ALONE,
@@ -111,7 +111,7 @@ def run(arguments: argparse.Namespace) -> None:
             for kind in arguments.kinds:
                 key = {"experiment": name, "seed": seed, "kind": kind} | settings_of(arguments, KINDS[kind])
                 if not results.has(arguments.results, key):
-                    measure = train_and_score if kind == "unit" else score_source
+                    measure = train_and_score if kind == "unit" else score_by_names
                     results.append(arguments.results, key | measure(arguments, name, seed, kind))
     print_table(results.read(arguments.results))
 
@@ -179,7 +179,7 @@ def recipe(
     }
 
 
-def score_source(arguments: argparse.Namespace, name: str, seed: int, kind: str) -> Line:
+def score_by_names(arguments: argparse.Namespace, name: str, seed: int, kind: str) -> Line:
     """The target's accuracy of the same classifier, taught as long by names alone.
 
     kind: "source_alone" learns names of the source.  "source_varied" sees the negatives and variations of the
@@ -241,7 +241,8 @@ def print_table(lines: list[Line]) -> None:
         f"{name:18}" for name in ("source alone", "source varied", "target named", "last", "best")
     )
     print(f"{'experiment':18}{'seeds':>5}  {titles}{'seconds':>7}  the authors")
-    unit = [line for line in lines if line["kind"] == "unit"]
+    # What was measured before a setting came to be is left out.
+    unit = [line for line in lines if line["kind"] == "unit" and line.keys() >= set(SETTINGS)]
     for experiment, *settings in sorted(
         {(line["experiment"], *(line[k] for k in SETTINGS)) for line in unit}
     ):

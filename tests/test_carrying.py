@@ -24,7 +24,7 @@ from i2itool.video.color import BT709, FULL_RANGE, LIMITED_RANGE, SMPTE170M, Col
 from i2itool.video.planes import RgbReader, RgbWriter, samples_of
 from i2itool.video.reader import VideoReader
 from i2itool.video.stored import StoredReader, to_picture
-from i2itool.work_size import small_of
+from i2itool.work_size import resized, small_of
 from tests.conftest import MakeClip
 from tests.test_affine import psnr, scene, small
 
@@ -57,8 +57,18 @@ def to_rgb(stored: Stored, tags: ColorTags) -> Array:
     return RgbReader()(to_picture(stored), tags)
 
 
+@pytest.mark.parametrize(("height", "width"), [(520, 700), (513, 701)])
+def test_what_is_more_than_halved_is_averaged(height: int, width: int) -> None:
+    """Also where no whole number divides it: of white and black by turns grey is left."""
+    fine = np.indices((height, width, 3)).sum(0)[..., :1] % 2 * np.uint8(255)
+    pixels = fine.repeat(3, axis=2).astype(np.uint8)
+    (small,) = resized(pixels[None], (256, 340))
+    assert small.std() < 16
+    assert small.mean() == pytest.approx(127.5, abs=1)
+
+
 @pytest.mark.parametrize("size", [(52, 70), (96, 128), (200, 268)])
-def test_fine_colours_are_averaged_in_the_small_picture(size: tuple[int, int]) -> None:
+def test_fine_colours_are_as_strong_in_the_small_picture_as_by_way_of_rgb(size: tuple[int, int]) -> None:
     stored = stored_scene(LIMITED)
     grain = np.random.default_rng(0).integers(40, 216, (2, 60, 80)).astype(np.uint8)
     blue, red = grain.repeat(2, axis=1).repeat(2, axis=2)

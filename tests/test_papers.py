@@ -73,9 +73,23 @@ def test_the_table_lays_each_run_beside_classifiers_of_the_same_settings(
     lines = [
         run | alone | {"kind": "source_alone", "last": 0.25},
         run | alone | {"kind": "source_alone", "steps": 2.0, "last": 0.75},
+        run | alone | {"kind": "source_varied", "last": 0.375},
+        run | alone | {"kind": "target_named", "last": 0.875},
+        run | {"kind": "unit", "last": 0.125, "best": 0.125, "processor_seconds": 9.0},
         run | settings | {"kind": "unit", "last": 0.5, "best": 0.625, "processor_seconds": 3.0},
         run | settings | {"seed": 1, "kind": "unit", "last": 0.7, "best": 0.725, "processor_seconds": 5.0},
     ]
     print_table(lines)
-    row = capsys.readouterr().out.splitlines()[1]
-    assert " ".join(row.split()[:10]) == "mnist-optdigits 2 0.250 0.600 +- 0.141 0.675 +- 0.071 4"
+    titles, row, *_ = capsys.readouterr().out.splitlines()
+    told = {
+        name: row[titles.index(name) :].split("  ")[0]
+        for name in ("source alone", "source varied", "target named", "last", "best")
+    }
+    assert told == {
+        "source alone": "0.250",
+        "source varied": "0.375",
+        "target named": "0.875",
+        "last": "0.600 +- 0.141",
+        "best": "0.675 +- 0.071",
+    }
+    assert row.split()[:2] == ["mnist-optdigits", "2"]
