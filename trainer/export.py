@@ -102,6 +102,8 @@ def _card(config: TrainConfig, step: int, provenance: Provenance) -> str:
         " and back (b2a)",
         f"{provenance.num_a} of {config.domain_a}, {provenance.num_b} of {config.domain_b}",
     )
+    if config.method == "adapt":
+        scores = f"\n- Classes: {', '.join(config.adapt.classes)}{scores}"
     method: str = config.method
     if method == "distill":
         back, pictures = "", f"{provenance.num_a}, and what the teacher makes of them"

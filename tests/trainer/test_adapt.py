@@ -137,6 +137,7 @@ def test_what_is_not_in_the_paper_is_asked_for() -> None:
         assert adapt("--steps", 2, "--out", name, *words).exit_code == 0
         recipe = json.loads(Path(name, "preset/train.json").read_text())
         tables.append(recipe.get("recipe", recipe)["adapt"])
+    assert "- Classes: cross, square\n" in Path("plain/preset/CARD.md").read_text()
     keys = (
         *("self_training", "balance", "vary", "vary_source", "translate_every", "dropout"),
         *("threshold", "views"),
