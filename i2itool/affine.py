@@ -153,7 +153,11 @@ def _parts(size: int, part: int) -> int:
 
 def _shrunk(plane: Floats, shape: tuple[int, int]) -> Floats:
     """H,W to h,w: each value is the mean of what it covers."""
-    return np.asarray(cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
+    rows, columns = shape
+    if plane.shape == (4 * rows, 4 * columns):
+        # Means of pairs twice take less than half the time of means of four.
+        plane = _shrunk(plane, (2 * rows, 2 * columns))
+    return np.asarray(cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _mean(plane: NDArray[Any], radius: int) -> Floats:

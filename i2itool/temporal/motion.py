@@ -5,7 +5,6 @@ All of it comes from the input alone, so it is known before the network runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -80,19 +79,6 @@ def pull(field: Field, way: tuple[Field, Field]) -> Field:
     return np.asarray(cv2.remap(field, *way, how, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
-def pull_all(fields: Sequence[Field], way: tuple[Field, Field]) -> list[Field]:
-    """`pull` of several fields of one size."""
-    # OpenCV samples four channels in the time of one, and two or three in several times that.
-    pulled: list[Field] = []
-    for start in range(0, len(fields), 4):
-        some = list(fields[start : start + 4])
-        filled = cv2.merge([*some, *[some[0]] * (4 - len(some))])
-        pulled += [
-            np.asarray(one, np.float32) for one in cv2.split(pull(np.asarray(filled), way))[: len(some)]
-        ]
-    return pulled
-
-
 def _flow(start: Pixels, end: Pixels) -> tuple[Field, Field]:
     """Where each pixel of `start` is in `end`: dense inverse search (Kroeger et al. 2016)."""
     height, width = start.shape
@@ -122,7 +108,7 @@ def _confidence(
     """Agreement of the two flows, and of the pictures along the way."""
     height, width = current.gray.shape
     x, y = there
-    back_x, back_y = pull_all(back, there)
+    back_x, back_y = (pull(field, there) for field in back)
     error = _squares(x + back_x, y + back_y)
     tolerance = _ERROR_PX**2 + _RELATIVE_ERROR**2 * (_squares(x, y) + _squares(*back))
     tolerance += _FLAT_ERROR_PX**2 * _exp(_slope(current.gray) / -(_FLAT_SLOPE**2))

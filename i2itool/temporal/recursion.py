@@ -14,7 +14,7 @@ import numpy as np
 
 from i2itool.frames import AnyPixels
 from i2itool.temporal.by_opencv import ByOpenCv
-from i2itool.temporal.motion import Motion, pull, pull_all
+from i2itool.temporal.motion import Motion, pull
 from i2itool.temporal.parts import Parts, color_change, take_apart, window_mean
 from i2itool.temporal.pixelwise import Pixelwise, Plane, Planes, Remembered
 from i2itool.temporal.scaling import Field, coarsen, refine
@@ -139,7 +139,8 @@ def _shares(
 def _mean(today: Planes, before: Sequence[Planes], ways: Sequence[_Way], shares: Sequence[Field]) -> Planes:
     mean = today.copy()
     for planes, there, share in zip(before, ways, shares, strict=True):
-        for new, now, old in zip(mean, today, pull_all(list(planes), there), strict=True):
+        for new, now, plane in zip(mean, today, planes, strict=True):
+            old = pull(plane, there)
             old -= now
             old *= share
             new += old

@@ -12,7 +12,7 @@ import pytest
 from i2itool.errors import EngineError
 from i2itool.options import ConvertOptions
 from i2itool.smoothing import engine_for
-from i2itool.temporal.motion import find_motion, look_at, pull, pull_all
+from i2itool.temporal.motion import find_motion, look_at, pull
 from i2itool.temporal.stream import Smoothing, open_smoothing
 from i2itool.temporal.tracking import track_all
 from tests.temporal.conftest import as_frames, pixels_of, psnr, run, scene, steady_truth, with_flicker
@@ -250,12 +250,10 @@ def test_statistics_inside_a_network_are_for_eager_alone() -> None:
         engine_for(replace(asked, engine="openvino"))
 
 
-@pytest.mark.parametrize("count", [1, 2, 4, 6])
-def test_fields_pulled_together_are_those_pulled_one_by_one(count: int) -> None:
-    rng = np.random.default_rng(count)
-    fields = [rng.uniform(-9, 9, (21, 34)).astype(np.float32) for _ in range(count)]
+def test_a_field_is_sampled_where_the_way_leads_and_goes_on_at_its_border() -> None:
+    columns, rows = np.meshgrid(np.arange(34, dtype=np.float32), np.arange(21, dtype=np.float32))
+    rng = np.random.default_rng(0)
     x, y = (rng.uniform(-3, 3, (21, 34)).astype(np.float32) for _ in range(2))
-    together = pull_all(fields, (x, y))
-    assert len(together) == count
-    for one, field in zip(together, fields, strict=True):
-        np.testing.assert_allclose(one, pull(field, (x, y)), atol=1e-4)
+    wanted = (columns + x).clip(0, 33) + 10 * (rows + y).clip(0, 20)
+    # OpenCV's bilinear weights are of 32 steps.
+    np.testing.assert_allclose(pull(columns + 10 * rows, (x, y)), wanted, atol=11 / 32)
