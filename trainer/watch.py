@@ -38,6 +38,8 @@ COLLAPSED_SHARE = 0.1
 IDENTITY_LEVELS = 2.0
 # A change of a loss by less than this share of it between two windows of PLATEAU_STEPS is none.
 PLATEAU_SHARE, PLATEAU_STEPS = 0.01, 5000
+# To look at so many steps takes milliseconds, and they tell hardly more from one to the next.
+_STEPS_BETWEEN_LOOKS = 100
 # Losses that swing for ever, or go by what a classifier believes: the others tell whether anything moves.
 UNTELLING = ("D_", "G_", "agreement", "imbalance", "sure")
 # At first every generator is near something degenerate.
@@ -95,7 +97,7 @@ class Watchdogs:
 
     def judge_losses(self, step: int) -> None:
         """Raise or drop the alarms about losses; logs new ones."""
-        self._settle(("saturated", "plateau"), [*self._saturated(), *self._plateau()], step)
+        self._settle(("saturated", "plateau"), [*self._saturated(), *self._plateau(step)], step)
 
     def judge_pictures(self, samples: Batch, translators: Translators, step: int) -> None:
         """Raise or drop the alarms about translations of the preview's pictures; logs new ones."""
@@ -131,7 +133,9 @@ class Watchdogs:
             if len(window) == WINDOW_STEPS and _mean(window) < limit
         ]
 
-    def _plateau(self) -> list[Alarm]:
+    def _plateau(self, step: int) -> list[Alarm]:
+        if step % _STEPS_BETWEEN_LOOKS:
+            return [alarm for name, alarm in self.up.items() if name == "plateau"]
         if len(self._telling) < 2 * PLATEAU_STEPS:
             return []
         steps = list(self._telling)

@@ -74,8 +74,11 @@ def test_a_run_that_stands_still_is_named_and_one_that_moves_is_not(fall: float,
     watchdogs = Watchdogs("lsgan")
     for step in range(2 * PLATEAU_STEPS):
         watchdogs.see_losses({"cycle_A": 1.0 - fall * step / PLATEAU_STEPS, "G_A": float(step % 7)})
-    watchdogs.judge_losses(0)
-    assert ("plateau" in watchdogs.up) is is_plateau
+    watchdogs.judge_losses(1)
+    assert watchdogs.up == {}  # it looks at every hundredth step
+    for step in (0, 1):
+        watchdogs.judge_losses(step)
+        assert ("plateau" in watchdogs.up) is is_plateau
 
 
 def test_a_small_loss_that_falls_beside_a_large_one_is_no_plateau() -> None:
