@@ -189,26 +189,21 @@ def score_by_names(arguments: argparse.Namespace, name: str, seed: int, kind: st
     experiment = EXPERIMENTS[name]
     root, target_root = arguments.work / experiment.source, arguments.work / experiment.target
     torch.manual_seed(seed)
-    source, target, named = (
-        PictureFolder(path, load_px=SIZE_PX) for path in (root, target_root, target_root)
-    )
-    if kind == "target_named":
-        target.paths, named.paths = target.paths[::4], [p for i, p in enumerate(named.paths) if i % 4]
+    source, target = (PictureFolder(path, load_px=SIZE_PX) for path in (root, target_root))
     classes = source_classes(root)
-    invert = "neither" if kind == "source_alone" else experiment.invert
-    data, of_target = (
-        LabelledData(
-            a,
-            target,
-            arguments.batch_size,
-            SIZE_PX,
-            False,
-            seed,
-            labels=labels_of(a, of, classes),
-            invert=how,
-        )
-        for a, of, how in ((source, root, invert), (named, target_root, "neither"))
-    )
+
+    def lesson(pictures: PictureFolder, folder: Path, invert: str) -> LabelledData:
+        labels, size = labels_of(pictures, folder, classes), arguments.batch_size
+        return LabelledData(pictures, target, size, SIZE_PX, False, seed, labels=labels, invert=invert)
+
+    # With how the pictures of each are varied.
+    lessons = [(lesson(source, root, experiment.invert), experiment.vary_source + experiment.vary)]
+    if kind == "source_alone":
+        lessons = [(lesson(source, root, "neither"), ())]
+    elif kind == "target_named":
+        named = PictureFolder(target_root, load_px=SIZE_PX)
+        target.paths, named.paths = target.paths[::4], [p for i, p in enumerate(named.paths) if i % 4]
+        lessons.append((lesson(named, target_root, "neither"), experiment.vary))
     critic = CoupledCritic32(width=arguments.critic_width, classes=len(classes), dropout=arguments.dropout)
     initialise_xavier(critic)
     # What the first layer of A has learnt is what pictures of B are shown to.
@@ -220,17 +215,15 @@ def score_by_names(arguments: argparse.Namespace, name: str, seed: int, kind: st
     for step in range(arguments.steps):
         for group in adam.param_groups:
             group["lr"] = rate_at(rates, step, arguments.steps)
-        batches = [(data.batch(step), experiment.vary_source + experiment.vary)]
-        if kind == "target_named":
-            batches.append((of_target.batch(step), experiment.vary))
-        pictures = [vary(batch.a.to(device), () if kind == "source_alone" else how) for batch, how in batches]
+        batches = [(data.batch(step), how) for data, how in lessons]
+        pictures = [vary(batch.a.to(device), how) for batch, how in batches]
         labels = torch.cat([batch.labels for batch, _ in batches]).to(device)
         adam.zero_grad()
         with torch.autocast(device.type, torch.bfloat16):
             logits = critic.name(critic.features(torch.cat(pictures)))
         F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         adam.step()
-    examination = Examination(data, labels_of(target, target_root, classes))
+    examination = Examination(lessons[0][0], labels_of(target, target_root, classes))
     scores: dict[str, float] = examination.score(critic.eval(), device)
     return {"last": scores["target_accuracy"]}
 

@@ -20,7 +20,7 @@ MAX_POINTS = 240
 PANEL_PX = (260, 640)
 _OF_NAMING = ("names", "agreement", "imbalance", "sure")
 _MARGIN_PX = (30, 20, 30, 60)  # top, right, bottom, left
-_FONT, _LABEL_SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
+_FONT, _SMALL = cv2.FONT_HERSHEY_SIMPLEX, 0.4
 _COLOURS = (
     (31, 119, 180), (214, 39, 40), (44, 160, 44), (255, 127, 14),
     (148, 103, 189), (140, 86, 75), (23, 190, 207), (127, 127, 127),
@@ -97,11 +97,11 @@ def _draw(panel: Panel) -> Pixels:
     cv2.rectangle(canvas, (left, top), (width - right, height - bottom), (200, 200, 200), 1)
     _write(canvas, panel.title, (left, 18), 0.5)
     for text, y in ((f"{high:.3g}", top + 8), (f"{low:.3g}", height - bottom)):
-        _write(canvas, text, (4, y), 0.4)
-    _write(canvas, f"step {first}", (left, height - 10), 0.4)
-    _write(canvas, str(last), (width - right - 50, height - 10), 0.4)
-    labels = _places(panel.curves, left + 8, width - right)
-    for index, (name, points) in enumerate(panel.curves.items()):
+        _write(canvas, text, (4, y), _SMALL)
+    _write(canvas, f"step {first}", (left, height - 10), _SMALL)
+    _write(canvas, str(last), (width - right - 50, height - 10), _SMALL)
+    places = _places(panel.curves, left + 8, width - right)
+    for index, ((name, points), (column, row)) in enumerate(zip(panel.curves.items(), places, strict=True)):
         colour = _COLOURS[index % len(_COLOURS)]
         line = [
             (left + (step - first) * scale_x, height - bottom - (value - low) * scale_y)
@@ -111,8 +111,7 @@ def _draw(panel: Panel) -> Pixels:
         cv2.polylines(canvas, [pixels], False, colour, 1, cv2.LINE_AA)
         if len(pixels) == 1:
             cv2.circle(canvas, pixels[0].tolist(), 2, colour, -1, cv2.LINE_AA)
-        column, row = labels[index]
-        _write(canvas, name, (column, top + 16 + 16 * row), _LABEL_SIZE, colour)
+        _write(canvas, name, (column, top + 16 + 16 * row), _SMALL, colour)
     return canvas
 
 
@@ -120,7 +119,7 @@ def _places(names: Iterable[str], left: int, right: int) -> list[tuple[int, int]
     """Where each name of a legend begins, in pixels from the left, and in which row."""
     places, column, row = [], left, 0
     for name in names:
-        (wide, _), _ = cv2.getTextSize(name, _FONT, _LABEL_SIZE, 1)
+        (wide, _), _ = cv2.getTextSize(name, _FONT, _SMALL, 1)
         if column > left and column + wide > right:
             column, row = left, row + 1
         places.append((column, row))

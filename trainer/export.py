@@ -94,16 +94,15 @@ def _card(config: TrainConfig, step: int, provenance: Provenance) -> str:
     sizes = f"short side {config.load_px} px, random crops of {config.crop_px} px"
     revision = f" ({provenance.revision})" if provenance.revision else ""
     told = ", ".join(f"{name} {score:.4g}" for name, score in provenance.scores.items())
-    where = f"On held-out pictures, {config.domain_a} to {config.domain_b}"
+    where, classes = f"On held-out pictures, {config.domain_a} to {config.domain_b}", ""
     if config.method == "adapt":
         where = "Named rightly, of the pictures that it was trained on"
+        classes = f"\n- Classes: {', '.join(config.adapt.classes)}"
     scores = f"\n- {where}: {told}" if told else ""
     back, pictures = (
         " and back (b2a)",
         f"{provenance.num_a} of {config.domain_a}, {provenance.num_b} of {config.domain_b}",
     )
-    if config.method == "adapt":
-        scores = f"\n- Classes: {', '.join(config.adapt.classes)}{scores}"
     method: str = config.method
     if method == "distill":
         back, pictures = "", f"{provenance.num_a}, and what the teacher makes of them"
@@ -116,7 +115,7 @@ Translates {config.domain_a} to {config.domain_b} (a2b){back}.
 - Generator: {config.generator.name} ({generator})
 - Pictures: {pictures}, {sizes}
 - Weights: running mean over the steps, decay {config.ema}
-- Made by i2itool {provenance.version}{revision}, torch {provenance.torch}{scores}
+- Made by i2itool {provenance.version}{revision}, torch {provenance.torch}{classes}{scores}
 
 The licence of the pictures that it was trained on is for whoever trained it to state.
 """

@@ -97,7 +97,9 @@ class Watchdogs:
 
     def judge_losses(self, step: int) -> None:
         """Raise or drop the alarms about losses; logs new ones."""
-        self._settle(("saturated", "plateau"), [*self._saturated(), *self._plateau(step)], step)
+        self._settle(("saturated",), self._saturated(), step)
+        if step % _STEPS_BETWEEN_LOOKS == 0:
+            self._settle(("plateau",), self._plateau(), step)
 
     def judge_pictures(self, samples: Batch, translators: Translators, step: int) -> None:
         """Raise or drop the alarms about translations of the preview's pictures; logs new ones."""
@@ -133,9 +135,7 @@ class Watchdogs:
             if len(window) == WINDOW_STEPS and _mean(window) < limit
         ]
 
-    def _plateau(self, step: int) -> list[Alarm]:
-        if step % _STEPS_BETWEEN_LOOKS:
-            return [alarm for name, alarm in self.up.items() if name == "plateau"]
+    def _plateau(self) -> list[Alarm]:
         if len(self._telling) < 2 * PLATEAU_STEPS:
             return []
         steps = list(self._telling)
